@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* flowoffload-backend.h - the provider contract: what you implement to put a device behind libflowoffload.
+ *
+ * A backend is a struct of functions that the library calls, and a set of functions (struct fo_host_ops) by which it
+ * reports what happened later. The library validates every argument first, keeps the list of flows, detects
+ * duplicates, ages flows by the counters that you report, queues events; a backend never sees a flow it did not
+ * declare to be able to do. docs/BACKENDS.md tells the story in order; examples/npu is a complete one; the suite in
+ * tests/conformance proves yours.
+ *
+ * Threads: every function here, in both directions, runs on the table's control thread. A backend with threads of its
+ * own (an interrupt, an SDK's callback) keeps what it learned and reports it from its poll().
+ *
+ * The rules that are easy to get wrong
+ *   Both or none  flow_add installs both directions or leaves nothing behind, also when it fails half way.
+ *   Cookies       are never reused while you hold one; a late completion for a dead cookie is ignored by the library.
+ *   Counters      are reported as increments with count(), so that a 32-bit clear-on-read counter is read once and
+ *                 never lost; what the device still has is reported before removed(), or before flow_del returns 0.
+ *   Honesty       what your caps do not say is refused by the library before you see it; what you find out later you
+ *                 refuse with a reason and the device's own words.
+ */
+#ifndef FLOWOFFLOAD_BACKEND_H
+#define FLOWOFFLOAD_BACKEND_H
+
+#include "flowoffload.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FO_BACKEND_ABI 1u
+
+/* Returned by flow_add and flow_del: accepted, the outcome comes by state(), refused() or removed(). */
+#define FO_BACKEND_PENDING 1
+
+struct fo_host;      /* the library's side of one table */
+struct fo_flowtable; /* the library's own flow store; opaque, used by the built-in "soft" alone */
+
+/* A flow as a device needs it. Valid during the call; copy what you keep. */
+struct fo_backend_flow {
+	size_t size;
+	uint64_t cookie;             /* names the flow in every later call; equals its fo_flow_id */
+	uint32_t slot;               /* dense: below fo_backend_config.slots; unique among the cookies alive. Index your arrays by it. */
+	uint32_t timeout_ms;         /* resolved; FO_TIMEOUT_NEVER */
+	const struct fo_flow *flow;  /* as validated */
+	struct fo_tuple out[2];      /* packets arriving as flow->tuple[d] leave as out[d] */
+	const struct fo_adj *in[2];  /* they arrive by in[d] ... */
+	const struct fo_adj *to[2];  /* ... and leave by to[d] (= in[1 - d]) */
+};
+
+/* What a backend calls to report. Only from within its own poll(), flow_stats() and sync(); count() also from flow_del().
+ * Every call accepts a cookie that has ended and ignores it. */
+struct fo_host_ops {
+	size_t size;
+	/* flow_add's PENDING has come true, or the state changed later. state: ACTIVE, HARDWARE, PARTIAL, or ARMED (fell
+	 * back to the slow path: reported as FO_EV_FALLBACK with reason). */
+	void (*state)(struct fo_host *host, uint64_t cookie, unsigned int state, unsigned int reason);
+	/* flow_add's PENDING failed; nothing is left in the device. The flow ends with FO_EV_REFUSED. */
+	void (*refused)(struct fo_host *host, uint64_t cookie, const struct fo_error *why);
+	/* flow_del's PENDING is done; all counters were reported. */
+	void (*removed)(struct fo_host *host, uint64_t cookie);
+	/* The device ended the flow by itself and has forgotten it: FO_R_IDLE (hardware aged), FO_R_TCP_FIN, FO_R_TCP_RST,
+	 * FO_R_LOST. */
+	void (*ended)(struct fo_host *host, uint64_t cookie, unsigned int reason, int backend_errno);
+	/* FIN or RST was seen, the flow is still in the device: the library will call flow_del. reason: FO_R_TCP_FIN, _RST */
+	void (*closing)(struct fo_host *host, uint64_t cookie, unsigned int reason);
+	/* Firmware reset, table flushed by others: every flow of this backend is gone, pending completions included. */
+	void (*all_lost)(struct fo_host *host, int backend_errno);
+	/* packets and L3 bytes since the last report; last_seen_ms on the table's clock, 0: unchanged, or now when packets > 0 */
+	void (*count)(struct fo_host *host, uint64_t cookie, enum fo_dir dir, uint64_t packets, uint64_t bytes,
+		      uint64_t last_seen_ms);
+	uint64_t (*now_ms)(struct fo_host *host);
+	/* The table's allocator. */
+	void *(*alloc)(struct fo_host *host, size_t size, size_t align);
+	void (*free)(struct fo_host *host, void *ptr, size_t size);
+};
+
+struct fo_backend_config {
+	size_t size;
+	const struct fo_table_options *options; /* validated, defaults filled in; valid during create() */
+	struct fo_host *host;
+	const struct fo_host_ops *ops;          /* valid until destroy() returns */
+	uint32_t slots;                         /* bound of fo_backend_flow.slot */
+	uint32_t reserved;
+	struct fo_flowtable *store;
+};
+
+/* A backend. The struct must live as long as the library uses it (static). Functions marked (opt) may be NULL. A function that
+ * fails fills err: code, reason, stage (FO_STAGE_INSTALL for the device's refusal), backend_errno, text. */
+struct fo_backend {
+	size_t size;
+	uint32_t abi;          /* FO_BACKEND_ABI */
+	uint32_t rank;         /* "auto" tries higher ranks first; soft is 0, hardware 100 and more */
+	const char *name;      /* at most 15 characters, [a-z0-9_-] */
+
+	/* What could be done here with these options (may be NULL). Creates nothing. 0, or -errno with err saying why not. */
+	int (*probe)(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err);
+	/* Open one table. caps: fill in for good. */
+	int (*create)(const struct fo_backend_config *config, struct fo_caps *caps, void **priv, struct fo_error *err);
+	/* Remove everything from the device; no reports during or after it. */
+	void (*destroy)(void *priv);
+
+	/* 0: installed (*state says ACTIVE, HARDWARE or PARTIAL; preset to ACTIVE), FO_BACKEND_PENDING: ARMED until state(), or -errno.
+	 * -ENOSPC FO_R_FULL and FO_R_COLLISION are told apart. */
+	int (*flow_add)(void *priv, const struct fo_backend_flow *flow, unsigned int *state, struct fo_error *err);
+	/* 0: gone, its last counters reported; FO_BACKEND_PENDING: removed() follows, always (also after refused() would have);
+	 * -errno: still there. A pending add may be deleted. */
+	int (*flow_del)(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err);
+	/* (opt, FO_CAP_FLOW_UPDATE) mask: FO_UPDATE_ bits; also called with FO_UPDATE_ADJ after fo_adj_update() for each flow when
+	 * adj_update is NULL. 0 or -errno with nothing changed. */
+	int (*flow_update)(void *priv, const struct fo_backend_flow *flow, uint32_t mask, struct fo_error *err);
+	/* (opt) report fresh counters of one flow by count(), if that can be had at once. */
+	int (*flow_stats)(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err);
+	/* (opt) one sentence on what the device does with this flow, into text (NUL-terminated). */
+	void (*flow_explain)(void *priv, uint64_t cookie, uint32_t slot, char *text, size_t size);
+
+	/* (opt) can packets arrive and leave this way? Called before an adjacency is accepted. */
+	int (*adj_check)(void *priv, const struct fo_adj *adj, struct fo_error *err);
+	/* (opt, FO_CAP_ADJ_UPDATE) swap it under all its flows; 0 or -errno with nothing changed. */
+	int (*adj_update)(void *priv, fo_adj_id id, const struct fo_adj *old_adj, const struct fo_adj *new_adj,
+			  struct fo_error *err);
+	/* (opt) a port changed state; flows are deleted by the library. */
+	void (*port_set)(void *priv, const struct fo_port *port);
+
+	/* (opt) work off completions and counters, for about max_us microseconds. */
+	void (*poll)(void *priv, unsigned int max_us);
+	/* (opt) readable when poll() has work; owned by the backend; -1: none. */
+	int (*fd)(void *priv);
+	/* (opt) when to call poll() next at the latest, table clock; UINT64_MAX: no need. */
+	uint64_t (*deadline)(void *priv);
+	/* (opt) is nothing pending any more? 0, or -EAGAIN. Called in turn with poll() by fo_table_sync(). */
+	int (*sync)(void *priv);
+};
+
+/* fo_backend_register - make a backend known to fo_table_create(), fo_backend_name() and "auto".
+ * -EINVAL abi, name or a mandatory function; -EEXIST the name is taken; -ENOSPC 16 are registered;
+ * -EOPNOTSUPP FO_CAP_WORKER belongs to the library's own store. Thread: any, before the first table uses it. */
+int fo_backend_register(const struct fo_backend *backend, struct fo_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FLOWOFFLOAD_BACKEND_H */

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ageing.c - how flows end by themselves: idle, FIN or RST seen by workers, their side dead, their backend done. */
+#include "core/calls.h"
+
+#include <errno.h>
+
+/* A pass over all slots begins at most this much after a flow could expire, and at least this often. */
+#define PASS_LEAST_MS 1000u
+#define PASS_MOST_MS  10000u
+
+/* Counters of a DRAIN flow are complete. Idle flows of which a packet was under way live on. */
+static void complete(struct fo_table *table, uint32_t conn)
+{
+	struct fo__cold *cold = &table->store->cold[conn];
+	uint32_t now = (uint32_t)fo__now(table);
+
+	if (cold->reason == FO_R_IDLE && (table->caps.can & FO_CAP_WORKER) &&
+	    fo__conn_idle(table->store, conn, now) < cold->timeout_ms) {
+		fo__conn_revive(table->store, conn);
+		return;
+	}
+	fo__conn_await(table->store, conn);
+	fo__wake_at(table, 0);
+}
+
+void fo__settle_drained(struct fo_table *table)
+{
+	uint32_t conn;
+
+	while ((conn = fo__drained(table->store)) != FO__NO_SLOT)
+		complete(table, conn);
+}
+
+void fo__backend_done(struct fo_table *table, uint32_t conn)
+{
+	table->store->cold[conn].flags &= (uint8_t)~FO__COLD_BACKEND;
+	if (fo__conn_drain(table->store, conn))
+		complete(table, conn);
+	else
+		fo__wake_at(table, 0);
+}
+
+int fo__end(struct fo_table *table, uint32_t conn, unsigned int reason, struct fo_error *err)
+{
+	struct fo_flowtable *store = table->store;
+	int code = fo__call_flow_del(table, conn, err);
+
+	if (code < 0)
+		return code;
+	fo__conn_close(store, conn, reason);
+	if (code == FO_BACKEND_PENDING)
+		store->cold[conn].flags |= FO__COLD_BACKEND;
+	else
+		fo__backend_done(table, conn);
+	return 0;
+}
+
+static unsigned int doom(const struct fo_table *table, uint32_t conn)
+{
+	unsigned int reason = FO_R_NONE;
+
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		const struct fo__line *line = &table->store->lines[conn * 2 + dir];
+		uint32_t ctl = fo__load_relaxed(&line->ctl);
+		uint8_t dead = table->store->sides[fo__meta_side(fo__load_relaxed(&line->meta))].dead;
+
+		if (ctl & FO__CTL_RST)
+			return FO_R_TCP_RST;
+		if (ctl & FO__CTL_FIN)
+			reason = FO_R_TCP_FIN;
+		else if (!reason)
+			reason = dead;
+	}
+	return reason;
+}
+
+int fo__settle(struct fo_table *table, uint32_t conn)
+{
+	unsigned int reason = doom(table, conn);
+
+	return !reason || fo__end(table, conn, reason, NULL) < 0;
+}
+
+/* The device may have seen packets since it last reported. */
+static uint32_t idle_of(struct fo_table *table, uint32_t conn, uint32_t now)
+{
+	uint32_t idle = fo__conn_idle(table->store, conn, now);
+
+	if (idle < table->store->cold[conn].timeout_ms)
+		return idle;
+	fo__call_flow_stats(table, conn);
+	return fo__conn_idle(table->store, conn, now);
+}
+
+/* A 32-bit time tells 24 days apart. Flows silent for longer than half of that are marked, and their times kept
+ * that far back; a packet takes the mark away. */
+static void note_silence(struct fo_table *table, uint32_t conn, uint32_t now, int all)
+{
+	struct fo__cold *cold = &table->store->cold[conn];
+	int silent = all || fo__conn_idle(table->store, conn, now) > FO_TIMEOUT_MAX_MS;
+
+	if (!silent && (cold->flags & FO__COLD_SILENT) &&
+	    fo__conn_idle(table->store, conn, now) < FO_TIMEOUT_MAX_MS / 2)
+		cold->flags &= (uint8_t)~FO__COLD_SILENT;
+	if (!silent)
+		return;
+	cold->flags |= FO__COLD_SILENT;
+	for (unsigned int dir = 0; dir < 2; dir++)
+		fo__store_relaxed(&table->store->lines[conn * 2 + dir].last_ms, now - FO_TIMEOUT_MAX_MS);
+}
+
+/* Time until the flow can expire; UINT32_MAX: never, or it has ended just now. */
+static uint32_t look(struct fo_table *table, uint32_t conn, uint32_t now)
+{
+	struct fo__cold *cold = &table->store->cold[conn];
+	uint32_t idle;
+
+	fo__conn_fold(table->store, conn);
+	note_silence(table, conn, now, table->sweep_gap);
+	if (!fo__settle(table, conn) || cold->timeout_ms == FO_TIMEOUT_NEVER)
+		return UINT32_MAX;
+	idle = idle_of(table, conn, now);
+	if (idle < cold->timeout_ms)
+		return cold->timeout_ms - idle;
+	(void)fo__end(table, conn, FO_R_IDLE, NULL);
+	return UINT32_MAX;
+}
+
+void fo__sweep_expect(struct fo_table *table, uint32_t timeout_ms)
+{
+	uint64_t now = fo__now(table), then = now + (timeout_ms < PASS_MOST_MS ? timeout_ms : PASS_MOST_MS);
+
+	/* Many short timeouts do not make more passes than the granularity asks for. */
+	if (table->sweep_began_ms && then < table->sweep_began_ms + PASS_LEAST_MS)
+		then = table->sweep_began_ms + PASS_LEAST_MS;
+	if (table->sweep_next_ms <= then)
+		return;
+	table->sweep_next_ms = then;
+	fo__wake_at(table, then);
+}
+
+int fo__sweep_due(const struct fo_table *table)
+{
+	return table->sweep_limit || fo__now(table) >= table->sweep_next_ms;
+}
+
+static void pass_begin(struct fo_table *table)
+{
+	uint64_t now = fo__now(table);
+
+	/* Nobody polled for so long that times have gone round. */
+	table->sweep_gap = table->sweep_began_ms && now - table->sweep_began_ms > FO_TIMEOUT_MAX_MS;
+	table->sweep_cursor = 0;
+	table->sweep_limit = table->store->high;
+	table->sweep_least_ms = UINT32_MAX;
+	table->sweep_began_ms = now;
+	table->sweep_next_ms =
+		UINT64_MAX; /* fo__sweep_expect() of flows added during the pass may lower it */
+}
+
+static void pass_end(struct fo_table *table)
+{
+	uint32_t least = table->sweep_least_ms;
+	uint64_t next;
+
+	table->sweep_limit = 0;
+	if (!table->store->living)
+		return;
+	least = least < PASS_LEAST_MS ? PASS_LEAST_MS : least < PASS_MOST_MS ? least : PASS_MOST_MS;
+	next = table->sweep_began_ms + least;
+	if (next < table->sweep_next_ms)
+		table->sweep_next_ms = next;
+}
+
+void fo__sweep(struct fo_table *table, unsigned int n)
+{
+	const struct fo_flowtable *store = table->store;
+	uint32_t now = (uint32_t)fo__now(table);
+
+	if (!fo__sweep_due(table))
+		return;
+	if (!table->sweep_limit)
+		pass_begin(table);
+	for (; n-- && table->sweep_cursor < table->sweep_limit; table->sweep_cursor++) {
+		uint32_t conn = table->sweep_cursor, left;
+
+		__builtin_prefetch(&store->lines[(conn + 8) * 2]);
+		__builtin_prefetch(&store->lines[(conn + 8) * 2 + 1]);
+		__builtin_prefetch(&store->cold[conn + 8]);
+		if (store->cold[conn].life != FO__LIFE_LIVE)
+			continue;
+		left = look(table, conn, now);
+		if (left < table->sweep_least_ms)
+			table->sweep_least_ms = left;
+	}
+	if (table->sweep_cursor >= table->sweep_limit)
+		pass_end(table);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* builtin.c - the list of backends that this library was built with, and nothing else.
+ *
+ * The only file that knows their names: each is a build option. Neighbour: registry.c.
+ */
+#include "core/registry.h"
+
+#ifdef FO_BACKEND_SOFT
+#include "backends/soft/soft.h"
+#endif
+
+const struct fo_backend *const fo__builtin[] = {
+#ifdef FO_BACKEND_SOFT
+	&fo__backend_soft,
+#endif
+	NULL,
+};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* poll.c - fo_table_poll() and fo_table_sync(): the work that control calls leave for later, in slices. */
+#include "core/table.h"
+
+#include <errno.h>
+#include <time.h>
+
+/* Slots looked at between two looks at the clock: about 4 ns each. */
+#define SLICE 4096u
+/* Steps of index migration in a slice. */
+#define UPKEEP_STEPS 64u
+/* Flows reported by workers that one slice takes. */
+#define REPORTS 4096u
+
+uint64_t fo__real_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void take_reports(struct fo_table *table)
+{
+	for (unsigned int i = 0; i < REPORTS; i++) {
+		uint32_t conn = fo__worker_reported(table->store);
+
+		if (conn == FO__NO_SLOT)
+			return;
+		if (conn < table->store->high && table->store->cold[conn].life == FO__LIFE_LIVE)
+			(void)fo__settle(table, conn);
+	}
+}
+
+static int work_left(const struct fo_table *table)
+{
+	return table->n_jobs || table->sweep_limit || fo__upkeep_pending(table->store);
+}
+
+static void slice(struct fo_table *table)
+{
+	fo__jobs_run(table, SLICE);
+	fo__sweep(table, SLICE);
+	for (unsigned int i = 0; i < UPKEEP_STEPS && fo__upkeep_pending(table->store); i++)
+		fo__upkeep(table->store);
+}
+
+void fo__work(struct fo_table *table, unsigned int max_us)
+{
+	uint64_t until = fo__real_us() + max_us;
+
+	if (table->backend->poll)
+		table->backend->poll(table->priv, max_us);
+	take_reports(table);
+	do {
+		slice(table);
+	} while (work_left(table) && fo__real_us() < until);
+	fo__settle_drained(table);
+	(void)fo__reclaim(table->store);
+}
+
+int fo_table_poll(struct fo_table *table, unsigned int max_events, unsigned int max_us, fo_event_cb cb,
+		  void *arg, struct fo_error *err)
+{
+	unsigned int max = max_events ? max_events : INT32_MAX, delivered;
+
+	if (table->polling)
+		return fo__fail(err, -EINVAL, FO_R_CALL_ORDER, FO_STAGE_VALIDATE, NULL,
+				"fo_table_poll() was called from its own callback; return from it first");
+	table->polling = 1;
+	fo__work(table, max_us);
+	delivered = fo__watch_workers(table, cb, arg, max);
+	delivered += fo__deliver(table, max - delivered, cb, arg);
+	(void)fo__reclaim(table->store);
+	table->polling = 0;
+	table->polled_ms = fo__now(table);
+	fo__fd_rearm(table);
+	return (int)delivered;
+}
+
+/* Has everything been let go that was deleted or invalidated? */
+static int settled(struct fo_table *table)
+{
+	const struct fo_flowtable *store = table->store;
+
+	if (table->n_jobs || store->drain.count || fo__reclaim(table->store))
+		return 0;
+	return !table->backend->sync || !table->backend->sync(table->priv);
+}
+
+static int timed_out(const struct fo_table *table, unsigned int timeout_ms, struct fo_error *err)
+{
+	int worker = fo__worker_inside(table);
+
+	if (worker < 0)
+		return fo__fail(err, -ETIMEDOUT, FO_R_TIMEOUT, FO_STAGE_VERIFY, NULL,
+				"backend %s has not let go of all flows within %u ms; try again",
+				table->backend->name, timeout_ms);
+	return fo__fail(err, -ETIMEDOUT, FO_R_STALLED, FO_STAGE_VERIFY, NULL,
+			"worker %d has been inside one fo_worker_run() for more than %u ms; nothing it may "
+			"look at can be "
+			"reused until it returns",
+			worker, timeout_ms);
+}
+
+int fo_table_sync(struct fo_table *table, unsigned int timeout_ms, struct fo_error *err)
+{
+	uint64_t until = fo__real_us() + (uint64_t)timeout_ms * 1000;
+	struct timespec pause = {0, 20000};
+	int code = 0;
+
+	if (table->polling)
+		return fo__fail(err, -EINVAL, FO_R_CALL_ORDER, FO_STAGE_VALIDATE, NULL,
+				"fo_table_sync() was called from a callback of fo_table_poll(); return from "
+				"it first");
+	table->polling = 1;
+	for (;;) {
+		fo__work(table, 1000);
+		if (settled(table))
+			break;
+		if (fo__real_us() >= until) {
+			code = timed_out(table, timeout_ms, err);
+			break;
+		}
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 1000000)
+			pause.tv_nsec *= 2;
+	}
+	table->polling = 0;
+	table->polled_ms = fo__now(table);
+	fo__fd_rearm(table);
+	return code;
+}

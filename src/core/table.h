@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* table.h - struct fo_table and what the files of core share about it.
+ *
+ * Core validates (validate.h), keeps ports and adjacencies, drives the life of each flow in the flow store
+ * (flowtable/flowtable.h) and at the backend (flowoffload-backend.h), and queues events. One control thread.
+ */
+#ifndef FO_CORE_TABLE_H
+#define FO_CORE_TABLE_H
+
+#include "flowoffload-backend.h"
+
+#include "core/error.h"
+#include "core/size.h"
+#include "core/validate.h"
+#include "flowtable/flowtable.h"
+
+/* What a caller's struct for counters must hold at least. */
+#define FO__COUNTERS_MIN offsetof(struct fo_flow_counters, reserved)
+
+/* An adjacency that the caller described. */
+struct fo__adjacency {
+	struct fo_adj spec;
+	uint32_t generation; /* 0: free */
+	uint32_t first_side; /* chain of its living sides, one a scope */
+};
+
+/* What is remembered of flows that ended and adds that were refused, for fo_flow_explain(). */
+#define FO__RECENT 128u
+struct fo__recent {
+	fo_flow_id id; /* 0: refused, or unused */
+	uint64_t when_ms;
+	struct fo_tuple tuple[2];
+	uint16_t scope;
+	uint8_t used;
+	uint8_t reason;
+	char text[96]; /* the backend's words */
+	uint32_t stage;
+	int32_t backend_errno;
+};
+
+/* A pending fo_invalidate(), or (mask 0) a search for flows over dead sides. */
+#define FO__JOBS 8u
+struct fo__job {
+	struct fo_match match;
+	uint32_t born;	 /* flows added later are not meant */
+	uint32_t cursor; /* next slot */
+	uint32_t limit;	 /* slots in use when it began */
+};
+
+/* Flows with a coalesced event; when the ring is full, a look at every slot finds the rest. */
+#define FO__NOTICES 1024u
+
+struct fo_table {
+	struct fo_flowtable *store;
+	const struct fo_backend *backend;
+	void *priv;
+	struct fo_caps caps;
+	uint64_t (*clock_ms)(void *ctx);
+	void *clock_ctx;
+	uint32_t timeout_tcp_ms, timeout_udp_ms, timeout_icmp_ms;
+	uint32_t stall_ms;
+
+	struct fo_port *ports;
+	uint32_t n_ports, port_room;
+	struct fo__adjacency *adjs;
+	uint32_t n_adjs, adj_room, adj_high;
+	uint32_t adj_generation;
+	uint32_t adj_hint; /* a number that may be free, when one below adj_high is */
+
+	struct fo__recent *recent;
+	uint32_t recent_next;
+	struct fo__job jobs[FO__JOBS];
+	uint32_t n_jobs;
+	uint32_t *notices; /* ring of slots */
+	uint32_t notice_head, notice_tail;
+	uint32_t notice_scan, notice_cursor; /* the ring was full */
+
+	uint32_t sweep_cursor;
+	uint32_t sweep_limit;	 /* slots of the pass under way; 0: none */
+	uint64_t sweep_next_ms;	 /* when the next pass begins */
+	uint32_t sweep_least_ms; /* of the pass under way: when the first flow can expire, from its begin */
+	uint64_t sweep_began_ms;
+	int sweep_gap; /* the pass under way began too long after the one before */
+
+	int polling;		/* inside fo_table_poll() or fo_table_sync() */
+	int timer_fd, epoll_fd; /* -1: not asked for */
+	uint64_t armed_ms;
+	uint64_t polled_ms; /* end of the last poll */
+
+	uint64_t added, refused, ended[8];
+	uint64_t host_packets, host_bytes; /* reported by the backend */
+};
+
+static inline uint64_t fo__now(const struct fo_table *table)
+{
+	return table->clock_ms(table->clock_ctx);
+}
+
+static inline int fo__is_terminal_life(const struct fo__cold *cold)
+{
+	return cold->life != FO__LIFE_LIVE;
+}
+
+/* ports (port.c) */
+const struct fo_port *fo__port_find(const struct fo_table *table, uint32_t port);
+int fo__ports_take(struct fo_table *table, const struct fo_table_options *options);
+int fo__port_usable(const struct fo_table *table, uint32_t port, const char *field, struct fo_error *err);
+
+/* adjacencies (adj.c) */
+struct fo__adjacency *fo__adj_find(const struct fo_table *table, fo_adj_id id);
+int fo__adj_resolve(const struct fo_table *table, fo_adj_id id, unsigned int dir, struct fo__adjacency **out,
+		    struct fo_error *err);
+/* The adjacency of a side; NULL when it was deleted since. */
+const struct fo_adj *fo__side_adj(const struct fo_table *table, uint32_t side, fo_adj_id *id);
+void fo__adjs_free(struct fo_table *table);
+
+/* flows (flow_add.c, flow.c) */
+/* Who else has this key? 0, -EEXIST or -EBUSY with err. except: a slot that may, or FO__NO_SLOT. */
+int fo__key_taken(struct fo_table *table, const struct fo_tuple *tuple, uint16_t scope,
+		  const struct fo_adj *from, unsigned int dir, uint32_t except, struct fo_error *err);
+/* The living slot of an id, or FO__NO_SLOT with err; notices what workers and dead sides have decided. */
+uint32_t fo__flow_living(struct fo_table *table, fo_flow_id id, struct fo_error *err);
+void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *out);
+/* What the backend is told about a flow. adj copies must outlive it. */
+void fo__backend_flow(const struct fo_table *table, uint32_t conn, const struct fo_flow *flow,
+		      const struct fo_adj *adj0, const struct fo_adj *adj1, struct fo_backend_flow *out);
+/* Ask the backend for fresh counters, where it can give them. */
+void fo__flow_refresh(struct fo_table *table, uint32_t conn);
+uint32_t fo__flow_state(const struct fo_table *table, uint32_t conn);
+void fo__flow_info(struct fo_table *table, uint32_t conn, struct fo_flow_info *out);
+int fo__matches(const struct fo_table *table, uint32_t conn, const struct fo_match *match);
+
+/* ends (ageing.c) */
+/* End a LIVE flow for reason: at the backend, then in the store; its event follows. 0 or -errno of the backend. */
+int fo__end(struct fo_table *table, uint32_t conn, unsigned int reason, struct fo_error *err);
+/* End a LIVE flow that workers or dead sides have doomed. True when it is LIVE still. */
+int fo__settle(struct fo_table *table, uint32_t conn);
+/* The store's and the backend's counters of a closing flow are complete: queue its event, or let it live on. */
+void fo__settle_drained(struct fo_table *table);
+/* The backend has let go of a DRAIN flow. */
+void fo__backend_done(struct fo_table *table, uint32_t conn);
+/* Look at up to n slots; ends what is idle or doomed. */
+void fo__sweep(struct fo_table *table, unsigned int n);
+int fo__sweep_due(const struct fo_table *table);
+/* A flow with this timeout was added or updated. */
+void fo__sweep_expect(struct fo_table *table, uint32_t timeout_ms);
+
+/* invalidation (invalidate.c) */
+/* Look at up to n slots for pending jobs. */
+void fo__jobs_run(struct fo_table *table, unsigned int n);
+void fo__job_add(struct fo_table *table, const struct fo_match *match);
+
+/* events (events.c) */
+void fo__notice(struct fo_table *table, uint32_t conn, int fallback);
+unsigned int fo__deliver(struct fo_table *table, unsigned int max, fo_event_cb cb, void *arg);
+int fo__events_waiting(const struct fo_table *table);
+
+/* explanations (explain.c) */
+void fo__remember_end(struct fo_table *table, uint32_t conn, unsigned int reason, int backend_errno);
+void fo__remember_refusal(struct fo_table *table, const struct fo_flow *flow, const struct fo_error *err);
+/* The backend's own words on the end that follows. */
+void fo__remember_words(struct fo_table *table, uint32_t conn, const struct fo_error *why);
+
+/* fd.c */
+/* Something is to be done at when_ms: make the descriptor fire by then. */
+void fo__wake_at(struct fo_table *table, uint64_t when_ms);
+/* Make it fire at the deadline. */
+void fo__fd_rearm(struct fo_table *table);
+void fo__fd_close(struct fo_table *table);
+
+/* workers (worker.c) */
+unsigned int fo__watch_workers(struct fo_table *table, fo_event_cb cb, void *arg, unsigned int max);
+/* Number of a worker that is inside a burst, or -1. */
+int fo__worker_inside(const struct fo_table *table);
+uint32_t fo__workers_open(const struct fo_table *table);
+
+/* host.c */
+extern const struct fo_host_ops fo__host_ops;
+
+/* poll.c */
+/* A slice of all upkeep but events. */
+void fo__work(struct fo_table *table, unsigned int max_us);
+uint64_t fo__real_us(void);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rewrite.h - the bytes of a packet that takes the short cut: NAT, TTL, DSCP, checksums, L2 header.
+ *
+ * All checks are done before; nothing here fails. Checksums change by RFC 1624 equation 3, so that a wrong one
+ * stays wrong; only 16-bit words that change take part. Deltas of addresses and ports were computed when the flow
+ * was added. Source: net/netfilter/nf_flow_table_ip.c, nf_flow_nat_ip().
+ */
+#ifndef FO_FASTPATH_REWRITE_H
+#define FO_FASTPATH_REWRITE_H
+
+#include "fastpath/parse.h"
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FO__TTL_ONE 0x0001u
+#else
+#define FO__TTL_ONE 0x0100u
+#endif
+
+static inline unsigned int fo__checksum_offset(unsigned int proto)
+{
+	return proto == FO__PROTO_TCP ? 16 : proto == FO__PROTO_UDP ? 6 : 2;
+}
+
+/* The L4 checksum: whole (delta), or partial (the pseudo header's sum, uncomplemented: address alone). */
+static inline void fo__rewrite_l4(uint8_t *l4, unsigned int proto, int partial, uint16_t delta,
+				  uint16_t address)
+{
+	uint8_t *at = l4 + 2 + ((proto == FO__PROTO_UDP) << 2) + (14 & (0u - (proto == FO__PROTO_TCP)));
+	uint16_t sum = fo__load16(at);
+
+	if (__builtin_expect(partial, 0)) {
+		fo__store16(at, fo__csum_fold((uint32_t)sum + address));
+		return;
+	}
+	if (__builtin_expect(!sum, 0) && proto == FO__PROTO_UDP)
+		return;
+	sum = fo__csum_apply(sum, delta);
+	if (__builtin_expect(!sum, 0) && proto == FO__PROTO_UDP)
+		sum = 0xffff;
+	fo__store16(at, sum);
+}
+
+/* Ports, or the identifier of an echo. */
+static inline void fo__rewrite_ports(uint8_t *l4, unsigned int proto, uint32_t ports)
+{
+	if (__builtin_expect(proto != FO__PROTO_ICMP && proto != FO__PROTO_ICMPV6, 1))
+		memcpy(l4, &ports, 4);
+	else
+		memcpy(l4 + 4, &ports, 2);
+}
+
+static inline void fo__rewrite_v4(uint8_t *l3, const struct fo__line *line, uint32_t ctl, unsigned int dscp,
+				  int partial)
+{
+	/* the word minus one TTL: ~m + (m - one) is the same for every m */
+	uint32_t delta = 0xffff - FO__TTL_ONE;
+
+	l3[8]--;
+	if (__builtin_expect(dscp, 0)) {
+		uint16_t before = fo__load16(l3);
+
+		l3[1] = (uint8_t)(dscp << 2 | (l3[1] & 3));
+		delta += fo__csum_change(before, fo__load16(l3));
+	}
+	if (ctl & FO__CTL_NAT) {
+		unsigned int proto = l3[9];
+
+		delta += line->key.v4.address_delta;
+		memcpy(l3 + 12, &line->key.v4.new_src, 8);
+		fo__rewrite_ports(l3 + 20, proto, line->key.v4.new_ports);
+		fo__rewrite_l4(l3 + 20, proto, partial, (uint16_t)(ctl >> 16), line->key.v4.address_delta);
+	}
+	fo__store16(l3 + 10, fo__csum_apply(fo__load16(l3 + 10), delta));
+}
+
+/* NAT66 takes the new addresses from the mirror line's key. Out of line: plain IPv6 does not come here. */
+static __attribute__((noinline)) void fo__rewrite_nat66(uint8_t *l3, const struct fo__line *mirror,
+							uint16_t delta, int partial)
+{
+	unsigned int proto = l3[6];
+	uint8_t *l4 = l3 + 40;
+	uint32_t address = 0, ports = 0;
+
+	for (unsigned int i = 0; i < 16; i += 2) {
+		address += fo__csum_change(fo__load16(l3 + 8 + i), fo__load16(mirror->key.v6.dst + i));
+		address += fo__csum_change(fo__load16(l3 + 24 + i), fo__load16(mirror->key.v6.src + i));
+	}
+	memcpy(l3 + 8, mirror->key.v6.dst, 16);
+	memcpy(l3 + 24, mirror->key.v6.src, 16);
+	if (proto == FO__PROTO_ICMPV6) {
+		ports = mirror->ports;
+	} else {
+		memcpy(&ports, (const uint8_t *)&mirror->ports + 2, 2);
+		memcpy((uint8_t *)&ports + 2, &mirror->ports, 2);
+	}
+	fo__rewrite_ports(l4, proto, ports);
+	fo__rewrite_l4(l4, proto, partial, delta, fo__csum_fold(address));
+}
+
+static inline void fo__rewrite_v6(uint8_t *l3, const struct fo__line *mirror, uint32_t ctl, unsigned int dscp,
+				  int partial)
+{
+	l3[7]--;
+	if (__builtin_expect(dscp, 0)) {
+		/* version 4, traffic class 8 (DSCP 6, ECN 2), flow label 20 */
+		l3[0] = (uint8_t)(0x60 | (dscp & 0x3f) >> 2);
+		l3[1] = (uint8_t)((dscp & 3) << 6 | (l3[1] & 0x3f));
+	}
+	if (__builtin_expect(ctl & FO__CTL_NAT, 0))
+		fo__rewrite_nat66(l3, mirror, (uint16_t)(ctl >> 16), partial);
+}
+
+/* Copy n bytes, 14 <= n <= 30, in two overlapping pieces. */
+static inline void fo__copy_header(uint8_t *to, const uint8_t *from, unsigned int n)
+{
+	if (__builtin_expect(n == 14, 1)) {
+		memcpy(to, from, 14);
+	} else {
+		memcpy(to, from, 16);
+		memcpy(to + n - 16, from + n - 16, 16);
+	}
+}
+
+/* The L2 header before the IP packet, and the packet's new place, length and port. */
+static inline void fo__rewrite_l2(struct fo_packet *packet, const struct fo__parsed *parsed,
+				  const struct fo__entry *to)
+{
+	uint32_t n = to->header_len, length = n + parsed->ip_len;
+	uint32_t shift = n - parsed->l3; /* may wrap: all of it is modulo 2^32 */
+	uint8_t *l3 = packet->data + parsed->l3, *start = l3 - n;
+	unsigned int v6 = parsed->key.code & FO__CODE_V6;
+
+	fo__copy_header(start, to->header, n);
+	if (__builtin_expect(to->flags & FO__ENTRY_PPPOE, 0)) {
+		unsigned int inner = parsed->ip_len + 2u;
+
+		l3[-4] = (uint8_t)(inner >> 8);
+		l3[-3] = (uint8_t)inner;
+		l3[-2] = 0x00;
+		l3[-1] = v6 ? 0x57 : 0x21;
+	} else {
+		l3[-2] = v6 ? 0x86 : 0x08;
+		l3[-1] = v6 ? 0xdd : 0x00;
+	}
+	if (__builtin_expect(shift, 0)) {
+		packet->data = start;
+		packet->headroom = (uint16_t)(packet->headroom - shift);
+		packet->contiguous += shift;
+		if (packet->flags & FO_PKT_CSUM_PARTIAL)
+			packet->csum_start = (uint16_t)(packet->csum_start + shift);
+	}
+	if (packet->contiguous > length)
+		packet->contiguous = length;
+	packet->length = length;
+	packet->out_port = to->port;
+	packet->flags &= ~FO_PKT_VLAN;
+}
+
+#endif

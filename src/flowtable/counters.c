@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* counters.c - what the lines of a connection have counted, read as 64-bit totals.
+ *
+ * The owner worker of a direction counts in the line (packets in 32 bits), every other worker in the cold part.
+ * Control counts the wraps of the 32-bit counters whenever it passes by; the sweep does so often enough. */
+#include "flowtable/flowtable.h"
+
+static void fold_one(struct fo__cold *cold, unsigned int dir, uint8_t bit, uint32_t packets)
+{
+	uint8_t top = packets >> 31 ? bit : 0;
+
+	if ((cold->flags & bit) && !top)
+		cold->wraps[dir]++;
+	cold->flags = (uint8_t)((cold->flags & ~bit) | top);
+}
+
+void fo__conn_fold(struct fo_flowtable *table, uint32_t conn)
+{
+	struct fo__cold *cold = &table->cold[conn];
+
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		const struct fo__line *line = &table->lines[conn * 2 + dir];
+
+		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_OWNED << dir), fo__load_relaxed(&line->packets));
+		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_SHARED << dir),
+			 fo__load_relaxed(&cold->shared_packets[dir]));
+	}
+}
+
+/* A 32-bit time near now as a 64-bit one; a worker's clock may be a little ahead. */
+static uint64_t widen(uint32_t then, uint64_t now)
+{
+	int64_t ago = (int32_t)((uint32_t)now - then);
+
+	return ago > (int64_t)now ? 0 : (uint64_t)((int64_t)now - ago);
+}
+
+void fo__conn_counters(const struct fo_flowtable *table, uint32_t conn, uint64_t now_ms,
+		       struct fo_flow_counters *out)
+{
+	const struct fo__cold *cold = &table->cold[conn];
+
+	memset(out, 0, sizeof(*out));
+	out->size = sizeof(*out);
+	out->flags =
+		FO_STATS_PACKETS | FO_STATS_BYTES | (cold->flags & FO__COLD_SILENT ? 0 : FO_STATS_LAST_SEEN);
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		const struct fo__line *line = &table->lines[conn * 2 + dir];
+		uint32_t owned = fo__load_relaxed(&line->packets);
+		uint32_t shared = fo__load_relaxed(&cold->shared_packets[dir]);
+		uint32_t wraps = cold->wraps[dir];
+
+		/* A wrap since the last fold counts as well. */
+		wraps += (cold->flags & (FO__COLD_TOP_OWNED << dir)) && !(owned >> 31);
+		wraps += (cold->flags & (FO__COLD_TOP_SHARED << dir)) && !(shared >> 31);
+		out->packets[dir] = ((uint64_t)wraps << 32) + owned + shared;
+		out->bytes[dir] = fo__count_read(&line->bytes) + fo__count_read(&cold->shared_bytes[dir]);
+		out->last_seen_ms[dir] = widen(fo__load_relaxed(&line->last_ms), now_ms);
+		if (fo__load_relaxed(&line->ctl) & FO__CTL_GRO)
+			out->flags |= FO_STATS_GRO_AGGREGATED;
+	}
+}
+
+void fo__conn_count(struct fo_flowtable *table, uint32_t conn, enum fo_dir dir, uint64_t packets,
+		    uint64_t bytes)
+{
+	struct fo__line *line = &table->lines[conn * 2 + dir];
+	uint64_t total = fo__load_relaxed(&line->packets) + packets;
+
+	fo__conn_fold(table, conn);
+	fo__store_relaxed(&line->packets, (uint32_t)total);
+	fo__count_set(&line->bytes, fo__count_read(&line->bytes) + bytes);
+	table->cold[conn].wraps[dir] = (uint16_t)(table->cold[conn].wraps[dir] + (total >> 32));
+	/* The carry is counted: the next fold must not see it once more. */
+	table->cold[conn].flags &= (uint8_t) ~(FO__COLD_TOP_OWNED << dir);
+	fo__conn_fold(table, conn);
+}
+
+uint32_t fo__conn_idle(const struct fo_flowtable *table, uint32_t conn, uint32_t now_ms)
+{
+	int32_t first = (int32_t)(now_ms - fo__load_relaxed(&table->lines[conn * 2].last_ms));
+	int32_t second = (int32_t)(now_ms - fo__load_relaxed(&table->lines[conn * 2 + 1].last_ms));
+	int32_t idle = first < second ? first : second;
+
+	return idle > 0 ? (uint32_t)idle : 0;
+}
