@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig.h - what a backend's author writes to run the conformance suite: how packets go in, what
+ * comes out.
+ *
+ * A rig knows one backend and the place where it runs (a buffer in this process, a namespace, a
+ * virtual machine, a device). The cases know none of it: they use the public API and struct rig.
+ * README.md tells how to write one; rig_soft.c and rig_npu.c are two; rigs.c lists them.
+ * */
+#ifndef CONFORMANCE_RIG_H
+#define CONFORMANCE_RIG_H
+
+#include "flowoffload.h"
+
+/* What a rig can show. A case that needs more than a rig can show is skipped with that reason. */
+#define RIG_REASONS  (1u << 0) /* rig_result.reason is the reason for passing; else only the verdict counts */
+#define RIG_META     (1u << 1) /* partial checksums, GSO and VLAN metadata can be injected */
+#define RIG_SCOPES   (1u << 2) /* rig_packet.scope is honoured */
+#define RIG_HEADROOM (1u << 3) /* rig_packet.headroom is honoured */
+#define RIG_BURSTS   (1u << 4) /* n packets of one inject() are one burst, judged in their order */
+#define RIG_CLOCK    (1u << 5) /* advance() moves the clock of the table (else it waits in real time) */
+#define RIG_FLOW_IDS (1u << 6) /* rig_result.flow is filled */
+#define RIG_ALLOC    (1u << 7) /* fo_table_options.allocator sees every allocation of the backend */
+
+/* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
+struct rig_packet {
+	const uint8_t *frame;
+	uint32_t length;
+	uint32_t contiguous; /* bytes that may be read in one piece; 0: all */
+	uint32_t in_port;
+	uint32_t flags; /* FO_PKT_ bits */
+	uint16_t headroom;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+	uint16_t vlan_tci;
+	uint16_t vlan_tpid;
+	uint16_t scope;
+	uint16_t reserved;
+};
+
+/* What became of it. frame is the rig's memory, valid until the next inject(). */
+struct rig_result {
+	const uint8_t *frame; /* the frame as it left, or as it was passed on */
+	uint32_t length;
+	uint32_t out_port; /* FO_FORWARD */
+	uint32_t flags;	   /* FO_PKT_ bits */
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+	uint8_t verdict; /* enum fo_verdict */
+	uint8_t reason;	 /* enum fo_reason, with RIG_REASONS */
+	fo_flow_id flow; /* with RIG_FLOW_IDS */
+	/* Not empty: the backend broke a rule that only the rig can see: a byte written outside the frame, a passed
+	 * frame or its struct changed, one packet in and two out. */
+	char violation[128];
+};
+
+struct rig {
+	const char *name;
+	const char *about;     /* one line for --list */
+	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
+	unsigned int features; /* RIG_ bits */
+	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
+
+	/* Get ready for one table: fill in options->backend, backend_options, clock_ms,
+	 * allocator as needed; the case has set the rest (ports, capacity, needs, timeouts).
+	 * Called before every fo_table_create() of a case; one state is open at a time. 0, or -1
+	 * with why written: the case is skipped when probe() says so too, else it fails. */
+	int (*open)(void **state, struct fo_table_options *options, char *why, size_t why_size);
+	/* The table stands: start the packet path (open a worker, attach to devices). 0 or -1. */
+	int (*attach)(void *state, struct fo_table *table, char *why, size_t why_size);
+	/* The table is about to be destroyed. */
+	void (*detach)(void *state);
+	void (*close)(void *state);
+
+	/* Send n frames (one burst where the rig has RIG_BURSTS) and say what became of each. 0,
+	 * or -1: the rig failed. */
+	int (*inject)(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n);
+	/* Let ms milliseconds of the table's clock pass. */
+	void (*advance)(void *state, uint64_t ms);
+	uint64_t (*now_ms)(void *state);
+	/* (may be NULL) let the device finish what is in flight; the suite polls the table in
+	 * between. */
+	void (*settle)(void *state);
+	/* (may be NULL) the device loses all flows: firmware reset, table flushed by somebody
+	 * else. */
+	int (*reset)(void *state);
+	/* (may be NULL) after a process that used this rig died without a word: what is left in
+	 * the device, and how long in milliseconds until it is gone. NULL: nothing outlives the
+	 * process. */
+	uint64_t (*leftover_ms)(void *state);
+};
+
+/* All rigs of this build, NULL-terminated; the first is the default (rigs.c). */
+extern const struct rig *const rig_list[];
+extern const struct rig rig_soft;
+extern const struct rig rig_npu;
+
+#endif /* CONFORMANCE_RIG_H */

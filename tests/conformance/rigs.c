@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rigs.c - the rigs that this build knows; add yours here. */
+#include "rig.h"
+
+const struct rig *const rig_list[] = {
+	&rig_soft,
+#ifdef HAVE_RIG_NPU
+	&rig_npu,
+#endif
+	NULL,
+};

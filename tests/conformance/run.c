@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* run.c - the list of groups, the loop over the cases, and what is printed. suite.c runs a
+ * single case. */
+#include "run.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+
+const struct suite_group *const run_groups[] = {
+	&group_bytes,
+	&group_nat,
+	&group_checksum,
+	&group_lengths,
+	&group_guards,
+	&group_malformed,
+	&group_ingress,
+	&group_add,
+	&group_duplicates,
+	&group_delete,
+	&group_counters,
+	&group_idle,
+	&group_full,
+	&group_walk,
+	&group_batch,
+	&group_devices,
+	&group_invalidate,
+	&group_update,
+	&group_adjacency,
+	&group_states,
+	&group_closing,
+	&group_events,
+	&group_explain,
+	&group_honest,
+	&group_errors,
+	&group_tables,
+	&group_crash,
+	&group_worker,
+	&group_random,
+	&group_late,
+	NULL,
+};
+
+int run_matches(const char *patterns, const char *name)
+{
+	char one[128];
+
+	while (patterns && *patterns) {
+		size_t len = strcspn(patterns, ",");
+
+		if (len < sizeof(one)) {
+			memcpy(one, patterns, len);
+			one[len] = '\0';
+			if (!fnmatch(one, name, 0))
+				return 1;
+		}
+		patterns += len;
+		patterns += *patterns == ',';
+	}
+	return 0;
+}
+
+static void print_json_string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < 0x20)
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+static void print_line(const struct run_options *options, enum run_outcome outcome, const char *name,
+		       const char *why)
+{
+	static const char *const words[] = {"ok", "FAIL", "skip"};
+
+	if (options->json) {
+		printf("{\"case\": \"%s\", \"rig\": \"%s\", \"outcome\": \"%s\", \"reason\": ", name,
+		       options->rig->name, words[outcome]);
+		print_json_string(why);
+		printf("}\n");
+	} else {
+		printf("%-4s %s%s%s\n", words[outcome], name, *why ? "  " : "", why);
+	}
+	fflush(stdout);
+}
+
+static enum run_outcome run_one(const struct run_options *options, const struct suite_case *c,
+				const char *name)
+{
+	char why[1024], text[1100];
+	enum run_outcome outcome = run_case(options, c, why, sizeof(why));
+
+	if (run_matches(options->expect_fail, name)) {
+		snprintf(text, sizeof(text), "%s%s",
+			 outcome == RUN_FAIL ? "fails, as expected: " : "should have failed ", why);
+		outcome = outcome == RUN_FAIL ? RUN_OK : RUN_FAIL;
+		print_line(options, outcome, name, text);
+	} else {
+		print_line(options, outcome, name, why);
+	}
+	return outcome;
+}
+
+unsigned int run_all(const struct run_options *options, struct run_totals *totals)
+{
+	unsigned int selected = 0;
+	unsigned int g, i;
+
+	for (g = 0; run_groups[g]; g++) {
+		for (i = 0; i < run_groups[g]->n_cases; i++) {
+			const struct suite_case *c = &run_groups[g]->cases[i];
+			enum run_outcome outcome;
+			char name[128];
+
+			snprintf(name, sizeof(name), "%s/%s", run_groups[g]->name, c->name);
+			if (options->glob && !run_matches(options->glob, name))
+				continue;
+			selected++;
+			outcome = run_one(options, c, name);
+			totals->passed += outcome == RUN_OK;
+			totals->failed += outcome == RUN_FAIL;
+			totals->skipped += outcome == RUN_SKIP;
+		}
+	}
+	return selected;
+}
+
+int run_close(const struct run_options *options, const struct run_totals *totals)
+{
+	if (options->json)
+		printf("{\"rig\": \"%s\", \"passed\": %u, \"failed\": %u, \"skipped\": %u}\n",
+		       options->rig->name, totals->passed, totals->failed, totals->skipped);
+	else
+		printf("%u passed, %u failed, %u skipped\n", totals->passed, totals->failed, totals->skipped);
+	return totals->failed != 0;
+}
