@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* keys.h - connections by number: clients behind SNAT, half TCP and half UDP, of either family. The same number gives
+ * the same connection to every contestant; entry 2n + d is direction d of connection n.
+ */
+#ifndef BENCH_KEYS_H
+#define BENCH_KEYS_H
+
+#include "flowoffload.h"
+
+/* Fill in the two tuples of connection n; everything else of flow is zero. */
+void key_flow(struct fo_flow *flow, uint32_t n, int v6);
+
+/* The keys that a table of plain bytes uses, padding zero: addresses, ports, protocol. */
+#define KEY_V4 16u
+#define KEY_V6 40u
+void key_bytes(uint8_t *key, const struct fo_tuple *tuple);
+
+#endif
