@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_events.c - notices of a backend that finishes everything at once: none is lost, however many there are.
+/* test_events.c - a backend that is late: notices of all flows at once, of which none is lost; flows that stay ARMED.
  *
- * The backend is one of this file: flow_add answers PENDING, its poll reports every flow as HARDWARE.
+ * The backend is one of this file: flow_add answers PENDING, its poll reports every flow as HARDWARE, unless it hangs.
  */
 #include <string.h>
 
@@ -15,6 +15,8 @@ static const struct fo_host_ops *ops;
 static uint64_t cookies[FLOWS];
 static unsigned int n_cookies, n_done;
 static unsigned int next_state = FO_STATE_HARDWARE;
+static int hangs;
+static uint64_t now_ms;
 
 static int late_probe(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err)
 {
@@ -62,6 +64,8 @@ static void late_poll(void *priv, unsigned int max_us)
 {
 	(void)priv;
 	(void)max_us;
+	if (hangs)
+		return;
 	for (; n_done < n_cookies; n_done++)
 		ops->state(host, cookies[n_done], next_state, FO_R_NONE);
 }
@@ -78,6 +82,12 @@ static const struct fo_backend late = {
 	.poll = late_poll,
 };
 
+static uint64_t read_clock(void *ctx)
+{
+	(void)ctx;
+	return now_ms;
+}
+
 static struct fo_table *open_table(fo_adj_id adj[2])
 {
 	struct fo_port ports[2];
@@ -91,6 +101,8 @@ static struct fo_table *open_table(fo_adj_id adj[2])
 		ports[i].port = i + 1;
 	}
 	options.backend = "late";
+	options.clock_ms = read_clock;
+	options.timeout_udp_ms = 5000;
 	options.capacity = FLOWS;
 	options.ports = ports;
 	options.n_ports = 2;
@@ -180,12 +192,35 @@ START_TEST(notices_beyond_the_ring_come_once_each)
 }
 END_TEST
 
+START_TEST(armed_flow_expires_when_the_device_never_answers)
+{
+	struct seen seen = {.kind = FO_EV_EXPIRED, .is = FO_STATE_ARMED};
+	struct fo_table_counters counters;
+	fo_adj_id adj[2];
+	struct fo_table *table = open_table(adj);
+
+	hangs = 1;
+	add_flow(table, adj, 7);
+	now_ms += 4999;
+	ck_assert_int_eq(fo_table_poll(table, 0, 0, on_event, &seen, NULL), 0);
+	now_ms += 1001; /* the timeout and the granularity of ageing */
+	ck_assert_int_eq(fo_table_poll(table, 0, 0, on_event, &seen, NULL), 1);
+	ck_assert_uint_eq(seen.others, 0);
+	ck_assert_uint_eq(seen.state[7], 1);
+	FO_INIT(&counters);
+	ck_assert_int_eq(fo_stats(table, &counters, NULL), 0);
+	ck_assert_uint_eq(counters.flows + counters.closing, 0);
+	fo_table_destroy(table);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *suite = suite_create("events");
 	TCase *notices = tcase_create("notices");
 
 	tcase_add_loop_test(notices, notices_beyond_the_ring_come_once_each, 0, 2);
+	tcase_add_test(notices, armed_flow_expires_when_the_device_never_answers);
 	suite_add_tcase(suite, notices);
 	return suite;
 }
