@@ -7,6 +7,7 @@
  */
 #include "fastpath/lookup.h"
 #include "fastpath/rewrite.h"
+#include "flowtable/steps.h"
 
 #define BURST 32u
 /* Bursts between two announcements of the epoch. */
@@ -72,8 +73,10 @@ static uint32_t search_bucket(const struct run *run, const struct fo__bucket *bu
 		uint32_t dir = fo__load_acquire(&bucket->dir[__builtin_ctz(match)]);
 		const struct fo__line *line = &run->table->lines[dir];
 
+		fo__step(FO__STEP_TAGS);
 		if (!fo__key_is(search->key, line))
 			continue;
+		fo__step(FO__STEP_COMPARED);
 		search->seen = dir;
 		if (same_ingress(ingress_of(run, line), search->packet, search->parsed))
 			return dir;
@@ -88,6 +91,7 @@ static uint32_t search_index(const struct run *run, const struct fo__index *inde
 	const struct fo__bucket *home = &index->buckets[fo__index_home(index->count, hash)];
 	uint32_t hints = fo__load_acquire(&home->meta), dir;
 
+	fo__step(FO__STEP_HINTS);
 	search->tag = fo__index_tag(hash);
 	dir = search_bucket(run, home, search);
 	if (dir != FO__NO_DIR)
@@ -96,6 +100,7 @@ static uint32_t search_index(const struct run *run, const struct fo__index *inde
 	if (!(hints & fo__index_hint(hash)))
 		return FO__NO_DIR;
 	dir = search_bucket(run, &index->buckets[fo__index_second(index->count, hash)], search);
+	fo__step(FO__STEP_MISSED);
 	return dir != FO__NO_DIR ? dir : search_bucket(run, home, search);
 }
 
@@ -267,13 +272,16 @@ static inline unsigned int act(struct run *run, struct fo_packet *packet, struct
 	if (__builtin_expect(to->header_len > (uint32_t)packet->headroom + parsed->l3, 0))
 		return FO_R_NO_HEADROOM;
 
+	fo__step(FO__STEP_JUDGED);
 	if (parsed->key.code & FO__CODE_V6)
 		fo__rewrite_v6(l3, &run->table->lines[look->dir ^ 1], ctl, out & 0xbf,
 			       (packet->flags & FO_PKT_CSUM_PARTIAL) != 0);
 	else
 		fo__rewrite_v4(l3, line, ctl, out & 0xbf, (packet->flags & FO_PKT_CSUM_PARTIAL) != 0);
 	fo__rewrite_l2(packet, parsed, to);
+	fo__step(FO__STEP_REWRITTEN);
 	count(run, line, look->dir, ctl, packet, parsed->ip_len);
+	fo__step(FO__STEP_COUNTED);
 	return FO_R_NONE;
 }
 
@@ -299,6 +307,7 @@ static inline void find_line(const struct run *run, struct look *look, const str
 			     uint32_t match)
 {
 	look->dir = fo__load_acquire(&bucket->dir[__builtin_ctz(match)]);
+	fo__step(FO__STEP_TAGS);
 	__builtin_prefetch(&run->table->lines[look->dir], 1, 3);
 }
 
@@ -315,6 +324,7 @@ static inline void stage_tags(struct run *run, struct look *looks, unsigned int 
 		if (look->reason)
 			continue;
 		look->hints = fo__load_acquire(&look->bucket->meta);
+		fo__step(FO__STEP_HINTS);
 		match = fo__bucket_match(look->bucket, fo__index_tag(look->parsed.key.hash));
 		look->dir = FO__NO_DIR;
 		if (match) {
@@ -362,6 +372,7 @@ static inline void stage_keys(struct run *run, struct fo_packet *packets, struct
 			if (look->reason)
 				continue;
 		}
+		fo__step(FO__STEP_COMPARED);
 		line = &run->table->lines[look->dir];
 		look->out = fo__load_acquire(&line->out);
 		look->to = entry_of(run, look->out >> 8);
@@ -431,6 +442,7 @@ unsigned int fo_worker_run(struct fo_worker *worker, struct fo_packet *packets, 
 		fo__epoch_leave(&worker->epoch);
 		return pass_all(packets, n);
 	}
+	fo__step(FO__STEP_ENTERED);
 	fo__store_relaxed(&worker->runs, fo__load_relaxed(&worker->runs) + 1);
 	for (unsigned int at = 0, bursts = 0; at < n; at += BURST) {
 		if (bursts++ == BURSTS_PER_EPOCH) {
@@ -442,5 +454,6 @@ unsigned int fo_worker_run(struct fo_worker *worker, struct fo_packet *packets, 
 	if (run.forwarded)
 		fo__count_add_owned(&worker->forwarded_packets, run.forwarded);
 	fo__epoch_leave(&worker->epoch);
+	fo__step(FO__STEP_LEFT);
 	return run.forwarded;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* connection.c - slots: taken, filled in, published, ended, reused. See flowtable.h for their life. */
 #include "flowtable/lists.h"
+#include "flowtable/steps.h"
 
 #include <errno.h>
 
@@ -124,6 +125,7 @@ int fo__conn_prepare(struct fo_flowtable *table, const struct fo__conn_spec *spe
 		fo__side_ref(table, spec->in[dir]);
 	}
 	cold_fill(table, &table->cold[conn], spec);
+	fo__step(FO__STEP_FILLED);
 	*out = conn;
 	return 0;
 }
@@ -190,9 +192,11 @@ uint32_t fo__conn_of(const struct fo_flowtable *table, fo_flow_id id)
 
 void fo__conn_close(struct fo_flowtable *table, uint32_t conn, unsigned int reason)
 {
-	for (unsigned int dir = 0; dir < 2; dir++)
+	for (unsigned int dir = 0; dir < 2; dir++) {
 		atomic_fetch_or_explicit(&table->lines[conn * 2 + dir].ctl, FO__CTL_DEAD,
 					 memory_order_release);
+		fo__step(FO__STEP_CLOSED);
+	}
 	table->cold[conn].life = FO__LIFE_DRAIN;
 	table->cold[conn].reason = (uint8_t)reason;
 	table->living--;
@@ -260,6 +264,7 @@ static void slot_release(struct fo_flowtable *table, uint32_t conn)
 		fo__side_unref(table, fo__meta_side(fo__load_relaxed(&table->lines[conn * 2 + dir].meta)));
 	table->cold[conn].life = FO__LIFE_FREE;
 	fo__list_push(&table->free, slot_links(table), conn);
+	fo__step(FO__STEP_REUSED);
 }
 
 static uint32_t release_memory(struct fo_flowtable *table)

@@ -2,6 +2,7 @@
 /* index.c - the writer's side of the index: place, displace, remove, tidy, migrate. See index.h for what readers
  * rely on; the readers' side is lookup.h. */
 #include "flowtable/index.h"
+#include "flowtable/steps.h"
 
 #include <errno.h>
 
@@ -26,7 +27,9 @@ static int free_slot(const struct fo__bucket *bucket)
 static void publish(struct fo__bucket *bucket, unsigned int slot, uint16_t tag, uint32_t dir)
 {
 	fo__store_release(&bucket->dir[slot], dir);
+	fo__step(FO__STEP_DIR);
 	fo__store_release(&bucket->tag[slot], tag);
+	fo__step(FO__STEP_TAG);
 }
 
 /* One entry of this home lies elsewhere: say so before it can be looked for there. */
@@ -81,6 +84,7 @@ static void clear_slot(struct fo__index *index, struct fo__bucket *bucket, unsig
 	uint32_t foreign = FO__META_FOREIGN(slot);
 
 	fo__store_release(&bucket->tag[slot], 0);
+	fo__step(FO__STEP_CLEARED);
 	if (meta_of(bucket) & foreign) {
 		set_meta(bucket, meta_of(bucket) & ~foreign);
 		note_back(&index->buckets[fo__index_home(index->count, hash)]);
@@ -97,6 +101,7 @@ static int move_away(struct fo__index *index, struct fo__bucket *bucket, unsigne
 
 	if (err)
 		return err;
+	fo__step(FO__STEP_MOVED);
 	clear_slot(index, bucket, slot, hash);
 	index->moves++;
 	return 0;
@@ -178,6 +183,7 @@ static int migrate_bucket(struct fo__index *from, struct fo__index *to, struct f
 			continue;
 		if (fo__index_insert(to, to->rehash(to->ctx, &to->secret, dir), dir))
 			return -ENOSPC;
+		fo__step(FO__STEP_MOVED);
 		clear_slot(from, bucket, slot, from->rehash(from->ctx, &from->secret, dir));
 		from->entries--;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sides.c - control's work on sides: interning, update, death, reuse. See sides.h. */
 #include "flowtable/lists.h"
+#include "flowtable/steps.h"
 
 #include <errno.h>
 
@@ -210,6 +211,7 @@ static uint32_t entry_take(struct fo_flowtable *table)
 static void side_set(struct fo_flowtable *table, uint32_t side, uint32_t entry)
 {
 	fo__store_release(&fo__load_relaxed(&table->view)->side[side], entry);
+	fo__step(FO__STEP_SWAPPED);
 }
 
 /* Workers may look at the entry until their bursts end. */

@@ -5,6 +5,7 @@
  * operation moves the keys of a few buckets; when the first is empty, the second takes its place. Readers look in
  * `cur`, then in `next`. Why no key is missed: docs/ARCHITECTURE.md, the index. */
 #include "flowtable/flowtable.h"
+#include "flowtable/steps.h"
 
 /* Buckets per operation: 4 x (1 line + 10 records + 10 to 20 buckets of the other index), within the bound of 512. */
 #define MIGRATE_BUCKETS 4u
@@ -57,6 +58,7 @@ static void finish(struct fo_flowtable *table, struct fo__index *cur, struct fo_
 	table->moves += cur->moves;
 	next->cursor = 0;
 	fo__store_release(&table->cur, next);
+	fo__step(FO__STEP_SWITCHED);
 	fo__store_release(&table->next, NULL);
 	(void)fo__defer(table, cur->buckets, (size_t)cur->count * sizeof(struct fo__bucket), cur,
 			sizeof(*cur));
