@@ -18,5 +18,13 @@ int cmd_replay(int argc, char **argv); /* replay.c */
 int cmd_router(int argc, char **argv); /* router.c */
 int cmd_probe(int argc, char **argv);  /* probe.c */
 int cmd_bench(int argc, char **argv);  /* bench.c */
+int cmd_serve(int argc, char **argv);  /* serve.c */
+/* ask.c */
+int cmd_add(int argc, char **argv);
+int cmd_del(int argc, char **argv);
+int cmd_list(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+int cmd_explain(int argc, char **argv);
 
 #endif /* FO_DEMO_DEMO_H */

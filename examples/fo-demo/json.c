@@ -4,6 +4,7 @@
 
 #include <json-c/json.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "demo.h"
 
@@ -80,4 +81,17 @@ int json_print(struct json *doc, int status)
 	json_object_put(doc->root);
 	doc->root = NULL;
 	return out_finish(status);
+}
+
+char *json_line(struct json *doc)
+{
+	const char *text =
+		doc->failed ? NULL
+			    : json_object_to_json_string_ext(
+				      doc->root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	char *line = text != NULL ? strdup(text) : NULL;
+
+	json_object_put(doc->root);
+	doc->root = NULL;
+	return line;
 }

@@ -18,6 +18,13 @@ static const struct verb {
 	{"replay", cmd_replay, "play a capture through the slow path and the fast path"},
 	{"probe", cmd_probe, "what each backend can do here, or why not"},
 	{"bench", cmd_bench, "a quick look at the speed of the fast path"},
+	{"serve", cmd_serve, "hold a flow table that the verbs below work on"},
+	{"add", cmd_add, "offload a connection"},
+	{"del", cmd_del, "end the offload of a connection, or of all that match"},
+	{"list", cmd_list, "the flows, in the form of conntrack -L"},
+	{"stats", cmd_stats, "the table's counters"},
+	{"watch", cmd_watch, "events as they come"},
+	{"explain", cmd_explain, "why a connection is offloaded, or not"},
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))

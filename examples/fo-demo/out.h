@@ -61,5 +61,7 @@ void json_text(struct json *doc, struct json_object *parent, const char *key, co
 void json_flag(struct json *doc, struct json_object *parent, const char *key, bool value);
 /* Prints and frees the document. Returns status, or DEMO_FAILED (with a message). */
 int json_print(struct json *doc, int status);
+/* The document on one line without its newline, to be freed by the caller; frees the document. NULL: no memory. */
+char *json_line(struct json *doc);
 
 #endif /* FO_DEMO_OUT_H */
