@@ -47,7 +47,16 @@ struct fo_backend_flow {
 	const struct fo_adj *to[2];  /* ... and leave by to[d] (= in[1 - d]) */
 };
 
-/* What a backend calls to report. Only from within its own poll(), flow_stats() and sync(); count() also from flow_del().
+/* A policy as a device needs it. Valid during the call; copy what you keep. */
+struct fo_backend_policy {
+	size_t size;
+	fo_policy_id id;
+	const struct fo_policy *policy; /* as validated */
+	const struct fo_adj *adj[2];
+};
+
+/* What a backend calls to report. Only from within its own poll(), flow_stats() and sync(); count() also from flow_add() and
+ * flow_del().
  * Every call accepts a cookie that has ended and ignores it. */
 struct fo_host_ops {
 	size_t size;
@@ -68,6 +77,10 @@ struct fo_host_ops {
 	/* packets and L3 bytes since the last report; last_seen_ms on the table's clock, 0: unchanged, or now when packets > 0 */
 	void (*count)(struct fo_host *host, uint64_t cookie, enum fo_dir dir, uint64_t packets, uint64_t bytes,
 		      uint64_t last_seen_ms);
+	/* (FO_CAP_POLICY) the device took a connection by policy: make it a flow. 0 with its cookie and slot (ARMED until state()),
+	 * or -errno: it is none (-EEXIST a flow has a key of it, -ENOSPC, -EINVAL addresses that no flow may have). */
+	int (*adopt)(struct fo_host *host, fo_policy_id policy, const struct fo_tuple tuple[2], uint64_t *cookie,
+		     uint32_t *slot);
 	uint64_t (*now_ms)(struct fo_host *host);
 	/* The table's allocator. */
 	void *(*alloc)(struct fo_host *host, size_t size, size_t align);
@@ -129,6 +142,21 @@ struct fo_backend {
 	uint64_t (*deadline)(void *priv);
 	/* (opt) is nothing pending any more? 0, or -EAGAIN. Called in turn with poll() by fo_table_sync(). */
 	int (*sync)(void *priv);
+
+	/* (opt) flow_add for n flows at once, for a device that is dear to talk to: states[i] and results[i] as flow_add would have
+	 * answered for flows[i], errs[i] filled where it failed. Each flow by itself is both directions or none. */
+	void (*flow_add_many)(void *priv, const struct fo_backend_flow *flows, size_t n, unsigned int *states, int *results,
+			      struct fo_error *errs);
+	/* (opt) one sentence on what the device knows of a key that no flow of the table has, into text (NUL-terminated). */
+	void (*key_explain)(void *priv, const struct fo_key *key, char *text, size_t size);
+
+	/* (opt, FO_CAP_POLICY) take what matches from now on. 0 or -errno. */
+	int (*policy_add)(void *priv, const struct fo_backend_policy *policy, struct fo_error *err);
+	/* (opt, FO_CAP_POLICY) take no more, and report each flow taken by it as ended (FO_R_INVALIDATED) once it has left. */
+	int (*policy_del)(void *priv, fo_policy_id id, struct fo_error *err);
+	/* (opt, FO_CAP_POLICY) called before flow_del when it is the caller who deletes: no policy may take this connection again.
+	 * 0 for flows that no policy took; -errno: the delete is refused. */
+	int (*flow_forbid)(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err);
 };
 
 /* fo_backend_register - make a backend known to fo_table_create(), fo_backend_name() and "auto".

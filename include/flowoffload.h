@@ -9,6 +9,7 @@
  * Conventions of this file
  *   Return value   0 (or a count) or -errno. Results go through out-parameters, untouched on failure.
  *   err            last argument, may be NULL; filled on failure only, by the rules at struct fo_error.
+ *   NULL           for a table is -EINVAL (fo_table_deadline(): UINT64_MAX); for a worker or packets, 0 packets.
  *   _be            network byte order; every other integer is in host order.
  *   size           of a struct: set it with FO_INIT(). The library reads what an older caller does not
  *                  have as zero and refuses (-EINVAL, FO_R_SIZE) a newer caller's unknown non-zero tail.
@@ -156,7 +157,7 @@ const char *fo_version(void);
 #define FO_CAP_FLOW_UPDATE     (UINT64_C(1) << 17)
 #define FO_CAP_WORKER          (UINT64_C(1) << 18) /* fo_worker_open() works */
 #define FO_CAP_HARDWARE        (UINT64_C(1) << 19)
-#define FO_CAP_POLICY          (UINT64_C(1) << 20) /* reserved */
+#define FO_CAP_POLICY          (UINT64_C(1) << 20) /* fo_policy_add() works */
 #define FO_CAP_PERSIST         (UINT64_C(1) << 21)
 #define FO_CAP_PUNT_SYN        (UINT64_C(1) << 22) /* SYN is handed to the slow path */
 #define FO_CAP_PUNT_FIN        (UINT64_C(1) << 23)
@@ -189,7 +190,7 @@ struct fo_caps {
 	uint32_t delete_bound_ms;    /* after fo_flow_del() returned, no packet begun later uses the flow; 0: at once */
 	uint32_t age_granularity_ms; /* an idle flow ends at most this much late, when polled */
 	uint32_t max_workers;        /* 0 without FO_CAP_WORKER */
-	uint32_t reserved;
+	uint32_t stats_flags;        /* FO_STATS_INCLUDES_SLOW, _GRO_AGGREGATED, _L2_MIXED: what is true of all its counters */
 	char text[160];              /* what a person should know about this backend here */
 };
 
@@ -223,7 +224,7 @@ struct fo_table_options {
 	const char *backend;            /* name, or NULL / "auto" */
 	uint64_t needs;                 /* FO_CAP_ bits that the backend must have */
 	uint32_t capacity;              /* connections at most, 1 .. 2^30; a hard maximum */
-	uint32_t max_workers;           /* 0 .. 250 */
+	uint32_t max_workers;           /* 0 .. 250; with "auto", more than 0 needs FO_CAP_WORKER */
 	const struct fo_port *ports;    /* n_ports of them, port_stride bytes apart (0: sizeof(struct fo_port)) */
 	size_t n_ports;                 /* at least one */
 	size_t port_stride;
@@ -554,8 +555,9 @@ int fo_flow_walk(struct fo_table *table, const struct fo_match *match, fo_walk_c
 		 struct fo_error *err);
 
 /* fo_invalidate - end all flows that match and were added before this call; each gets its event (FO_EV_INVALIDATED).
- * By port, L3 device, MAC or adjacency alone: from the next burst on no packet uses them. Otherwise within the next
- * polls; fo_table_sync() waits for it. Adjacencies stay and may be used for new flows at once.
+ * By port, L3 device, MAC or adjacency alone, or by any of tag, prefix, scope and protocol: from the next burst on no
+ * packet uses them. A match that mixes both kinds, or several of the first: within the next polls; fo_table_sync() waits
+ * for it. Adjacencies stay and may be used for new flows at once.
  * -EINVAL. Thread: control. */
 int fo_invalidate(struct fo_table *table, const struct fo_match *match, struct fo_error *err);
 
@@ -591,6 +593,48 @@ struct fo_event {
 	int32_t backend_errno;   /* FO_EV_REFUSED, FO_EV_LOST: the backend's errno, or 0 */
 	struct fo_flow_counters counters; /* terminal: FO_STATS_FINAL */
 };
+
+/* ---- Policies ------------------------------------------------------------------------------------------ */
+
+typedef uint64_t fo_policy_id; /* as fo_flow_id */
+
+/* Offload whatever the kernel has established and this matches, without being asked for each connection: what a rule
+ * with "flow add" in the forward chain does. A flow taken by policy appears with an event (FO_EV_STATE) at a poll after the
+ * kernel took it, and from then on is a flow like any other, with the policy's adjacencies, tag, user and timeout;
+ * connections that were over before that poll are not seen. Prefixes and ports mean what the forward chain sees:
+ * src is the originator as its packets arrive, dst what they are forwarded to, after DNAT. */
+struct fo_policy {
+	size_t size;
+	fo_adj_id adj[2];    /* FO_ORIGINAL: the originators' side; their L3 devices are matched. Required */
+	uint8_t src[16];     /* prefixes, network order; bits beyond the length are not looked at */
+	uint8_t dst[16];
+	uint8_t src_len;     /* bits; 0: any */
+	uint8_t dst_len;
+	uint8_t family;      /* FO_FAMILY_IPV4, FO_FAMILY_IPV6; 0: both, without prefixes */
+	uint8_t proto;       /* TCP 6 or UDP 17; 0: both */
+	uint16_t sport_first, sport_last; /* host order; 0 and 0: any */
+	uint16_t dport_first, dport_last;
+	uint32_t timeout_ms; /* of its flows, as in struct fo_flow */
+	uint32_t tag;
+	uint16_t scope;      /* conntrack zone */
+	uint16_t reserved[3];
+	uint64_t user;
+};
+
+/* fo_policy_add - take flows by this policy from now on.
+ * -EINVAL a field is wrong, -ENOENT an adjacency is stale, -ENODEV its port is down; -EOPNOTSUPP not on this backend (no
+ * FO_CAP_POLICY), or a scope it has not; -ENOSPC 32 policies; -EIO the backend refused; -ENOMEM. Thread: control. */
+int fo_policy_add(struct fo_table *table, const struct fo_policy *policy, fo_policy_id *out, struct fo_error *err);
+
+/* fo_policy_del - take no more; flows that it took end (FO_EV_INVALIDATED). fo_table_sync() waits for it. -ENOENT; -EIO the
+ * backend refused: it stands. Thread: control. */
+int fo_policy_del(struct fo_table *table, fo_policy_id id, struct fo_error *err);
+
+/* fo_policy_get - read it back. -ENOENT; -EINVAL out->size. Thread: control. */
+int fo_policy_get(struct fo_table *table, fo_policy_id id, struct fo_policy *out, struct fo_error *err);
+
+/* fo_policy_at - the i-th of the table's policies, from 0: its id; 0: no more. Thread: control. */
+fo_policy_id fo_policy_at(struct fo_table *table, unsigned int i);
 
 /* ---- Table counters, explanations --------------------------------------------------------------------- */
 
@@ -712,7 +756,9 @@ int fo_worker_open(struct fo_table *table, const struct fo_worker_options *opts,
  */
 unsigned int fo_worker_run(struct fo_worker *worker, struct fo_packet *packets, unsigned int n, uint64_t now_ms);
 
-/* fo_worker_close - give the worker back; NULL is accepted. Its counters stay in the table. Thread: any, not during its run. */
+/* fo_worker_close - give the worker back; NULL is accepted. Its counters stay in the table. Thread: any, not during its run.
+ * One whose thread has died inside fo_worker_run() holds up reuse until another thread closes it; what that thread had
+ * forwarded and not counted is in no counter. */
 void fo_worker_close(struct fo_worker *worker);
 
 #ifdef __cplusplus

@@ -34,6 +34,7 @@ int main(void)
 
 	options.capacity = 1000; /* connections */
 	options.max_workers = 1;
+	options.needs = FO_CAP_WORKER; /* packets come through this process */
 	failed = fo_table_create(&options, &table, &err) || fo_worker_open(table, NULL, &worker, &err);
 	for (int dir = 0; !failed && dir < 2; dir++) { /* the client's side, then the server's */
 		side.port = (uint32_t)dir + 1;

@@ -9,15 +9,6 @@
 #define FIRST_ROOM 16u
 #define ADJS_MAX   FO__SIDE_MAX
 
-struct fo__adjacency *fo__adj_find(const struct fo_table *table, fo_adj_id id)
-{
-	uint32_t number = (uint32_t)id, generation = (uint32_t)(id >> 32);
-
-	if (!generation || number >= table->adj_high || table->adjs[number].generation != generation)
-		return NULL;
-	return &table->adjs[number];
-}
-
 static struct fo__adjacency *find_or_fail(const struct fo_table *table, fo_adj_id id, const char *field,
 					  struct fo_error *err)
 {
@@ -38,6 +29,8 @@ int fo__adj_resolve(const struct fo_table *table, fo_adj_id id, unsigned int dir
 	*out = find_or_fail(table, id, field, err);
 	if (!*out)
 		return -ENOENT;
+	if (table->ports[(*out)->port_at].state == FO_PORT_UP)
+		return 0;
 	return fo__port_usable(table, (*out)->spec.port, field, err);
 }
 
@@ -102,12 +95,20 @@ static int check(struct fo_table *table, const struct fo_adj *adj, struct fo_adj
 	return code;
 }
 
+/* check() has found the port, and ports are never forgotten. */
+static uint32_t port_at(const struct fo_table *table, uint32_t port)
+{
+	return (uint32_t)(fo__port_find(table, port) - table->ports);
+}
+
 int fo_adj_add(struct fo_table *table, const struct fo_adj *adj, fo_adj_id *out, struct fo_error *err)
 {
 	struct fo_adj spec;
 	uint32_t number = 0;
-	int code = check(table, adj, &spec, err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = check(table, adj, &spec, err);
 	if (!code && !out)
 		code = fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "out",
 				"out is NULL: pass where the handle goes");
@@ -117,7 +118,8 @@ int fo_adj_add(struct fo_table *table, const struct fo_adj *adj, fo_adj_id *out,
 		return code;
 	if (!++table->adj_generation)
 		table->adj_generation = 1;
-	table->adjs[number] = (struct fo__adjacency){spec, table->adj_generation, FO__NO_SIDE};
+	table->adjs[number] =
+		(struct fo__adjacency){spec, table->adj_generation, FO__NO_SIDE, port_at(table, spec.port)};
 	table->n_adjs++;
 	*out = (fo_adj_id)table->adj_generation << 32 | number;
 	return 0;
@@ -142,12 +144,14 @@ static int flow_collides(struct fo_table *table, uint32_t conn, fo_adj_id id, co
 		return 0;
 	for (unsigned int dir = 0; !code && dir < 2; dir++) {
 		const struct fo__line *line = &store->lines[conn * 2 + dir];
+		struct fo__search search;
 		struct fo_tuple tuple;
 
 		if (store->sides[fo__meta_side(fo__load_relaxed(&line->meta))].adj != id)
 			continue;
 		fo__conn_tuple(store, conn, (enum fo_dir)dir, &tuple);
-		code = fo__key_taken(table, &tuple, fo__conn_scope(store, conn), then, dir, conn, err);
+		fo__search_begin(store, &search, &tuple, fo__conn_scope(store, conn));
+		code = fo__key_taken(table, &search, then, dir, conn, err);
 	}
 	if (code && store->cold[conn].life != FO__LIFE_LIVE)
 		return fo__fail(err, -EBUSY, FO_R_KEY_CLOSING, FO_STAGE_RESOLVE, "port",
@@ -216,10 +220,16 @@ static int update_backend(struct fo_table *table, fo_adj_id id, const struct fo_
 
 int fo_adj_update(struct fo_table *table, fo_adj_id id, const struct fo_adj *adj, struct fo_error *err)
 {
-	struct fo__adjacency *known = find_or_fail(table, id, "id", err);
+	struct fo__adjacency *known = NULL;
 	struct fo_adj spec;
-	int code = known ? check(table, adj, &spec, err) : -ENOENT;
+	int code = fo__need_table(table, err);
 
+	if (code)
+		return code;
+	known = find_or_fail(table, id, "id", err);
+	code = known ? check(table, adj, &spec, err) : -ENOENT;
+	if (!code)
+		code = fo__policies_use(table, id, err);
 	if (!code)
 		code = fo__port_usable(table, spec.port, "port", err);
 	if (!code && !(table->caps.can & FO_CAP_ADJ_UPDATE))
@@ -242,22 +252,28 @@ int fo_adj_update(struct fo_table *table, fo_adj_id id, const struct fo_adj *adj
 				: "no memory for the new entry; the old one stays");
 	}
 	known->spec = spec;
+	known->port_at = port_at(table, spec.port);
 	return 0;
 }
 
 int fo_adj_del(struct fo_table *table, fo_adj_id id, struct fo_error *err)
 {
-	struct fo__adjacency *adj = find_or_fail(table, id, "id", err);
+	struct fo__adjacency *adj;
+	int code = fo__need_table(table, err);
 	uint32_t refs = 0;
 
+	if (code)
+		return code;
+	adj = find_or_fail(table, id, "id", err);
 	if (!adj)
 		return -ENOENT;
-	(void)fo__reclaim(table->store);
 	for (uint32_t side = adj->first_side; side != FO__NO_SIDE; side = table->store->sides[side].next)
 		refs += table->store->sides[side].refs;
 	if (refs)
 		return fo__fail(err, -EBUSY, FO_R_IN_USE, FO_STAGE_RESOLVE, "id",
 				"flows use this adjacency; fo_invalidate() it first (FO_MATCH_ADJ)");
+	if (fo__policies_use(table, id, err))
+		return -EBUSY;
 	fo__sides_drop(table->store, &adj->first_side);
 	adj->generation = 0;
 	table->adj_hint = (uint32_t)id;
@@ -267,8 +283,12 @@ int fo_adj_del(struct fo_table *table, fo_adj_id id, struct fo_error *err)
 
 int fo_adj_get(struct fo_table *table, fo_adj_id id, struct fo_adj *out, struct fo_error *err)
 {
-	struct fo__adjacency *adj = find_or_fail(table, id, "id", err);
+	struct fo__adjacency *adj;
+	int code = fo__need_table(table, err);
 
+	if (code)
+		return code;
+	adj = find_or_fail(table, id, "id", err);
 	if (!adj)
 		return -ENOENT;
 	return fo__give(out, &adj->spec, sizeof(adj->spec), FO__ADJ_MIN, "adj", err);

@@ -4,20 +4,49 @@
 
 #include <errno.h>
 
+/* Packets of all workers after which a pass looks at all flows: none of their 32-bit counters can go round unseen, as
+ * long as fewer than that pass between two passes. */
+#define LOOK_PACKETS (UINT64_C(1) << 30)
 /* A pass over all slots begins at most this much after a flow could expire, and at least this often. */
 #define PASS_LEAST_MS 1000u
 #define PASS_MOST_MS  10000u
 
-/* Counters of a DRAIN flow are complete. Idle flows of which a packet was under way live on. */
+/* Why a flow must end, by its state bits and its sides; FO_R_NONE when it need not. */
+static unsigned int doom(const struct fo_table *table, uint32_t conn)
+{
+	unsigned int reason = FO_R_NONE;
+
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		const struct fo__line *line = &table->store->lines[conn * 2 + dir];
+		uint32_t ctl = fo__load_relaxed(&line->ctl);
+		uint8_t dead = table->store->sides[fo__meta_side(fo__load_relaxed(&line->meta))].dead;
+
+		if (ctl & FO__CTL_RST)
+			return FO_R_TCP_RST;
+		if (ctl & FO__CTL_FIN)
+			reason = FO_R_TCP_FIN;
+		else if (!reason)
+			reason = dead;
+	}
+	return reason;
+}
+
+/* Counters of a DRAIN flow are complete. Idle flows of which a packet was under way live on, unless a FIN or RST
+ * came with it, which its worker did not report because the flow was ending already. */
 static void complete(struct fo_table *table, uint32_t conn)
 {
 	struct fo__cold *cold = &table->store->cold[conn];
 	uint32_t now = (uint32_t)fo__now(table);
 
-	if (cold->reason == FO_R_IDLE && (table->caps.can & FO_CAP_WORKER) &&
-	    fo__conn_idle(table->store, conn, now) < cold->timeout_ms) {
-		fo__conn_revive(table->store, conn);
-		return;
+	if (cold->reason == FO_R_IDLE && !(cold->flags & FO__COLD_TOLD) &&
+	    (table->caps.can & FO_CAP_WORKER) && fo__conn_idle(table->store, conn, now) < cold->timeout_ms) {
+		unsigned int reason = doom(table, conn);
+
+		if (!reason) {
+			fo__conn_revive(table->store, conn, now);
+			return;
+		}
+		cold->reason = (uint8_t)reason;
 	}
 	fo__conn_await(table->store, conn);
 	fo__wake_at(table, 0);
@@ -55,30 +84,17 @@ int fo__end(struct fo_table *table, uint32_t conn, unsigned int reason, struct f
 	return 0;
 }
 
-static unsigned int doom(const struct fo_table *table, uint32_t conn)
-{
-	unsigned int reason = FO_R_NONE;
-
-	for (unsigned int dir = 0; dir < 2; dir++) {
-		const struct fo__line *line = &table->store->lines[conn * 2 + dir];
-		uint32_t ctl = fo__load_relaxed(&line->ctl);
-		uint8_t dead = table->store->sides[fo__meta_side(fo__load_relaxed(&line->meta))].dead;
-
-		if (ctl & FO__CTL_RST)
-			return FO_R_TCP_RST;
-		if (ctl & FO__CTL_FIN)
-			reason = FO_R_TCP_FIN;
-		else if (!reason)
-			reason = dead;
-	}
-	return reason;
-}
-
 int fo__settle(struct fo_table *table, uint32_t conn)
 {
 	unsigned int reason = doom(table, conn);
 
-	return !reason || fo__end(table, conn, reason, NULL) < 0;
+	if (!reason)
+		return 1;
+	if (!fo__end(table, conn, reason, NULL))
+		return 0;
+	/* The backend keeps it: the next pass tries again. */
+	table->store->cold[conn].look_ms = (uint32_t)fo__about_now(table);
+	return 1;
 }
 
 /* The device may have seen packets since it last reported. */
@@ -109,7 +125,7 @@ static void note_silence(struct fo_table *table, uint32_t conn, uint32_t now, in
 		fo__store_relaxed(&table->store->lines[conn * 2 + dir].last_ms, now - FO_TIMEOUT_MAX_MS);
 }
 
-/* Time until the flow can expire; UINT32_MAX: never, or it has ended just now. */
+/* Time until the flow can expire; UINT32_MAX: it cannot, or has ended just now. */
 static uint32_t look(struct fo_table *table, uint32_t conn, uint32_t now)
 {
 	struct fo__cold *cold = &table->store->cold[conn];
@@ -122,13 +138,26 @@ static uint32_t look(struct fo_table *table, uint32_t conn, uint32_t now)
 	idle = idle_of(table, conn, now);
 	if (idle < cold->timeout_ms)
 		return cold->timeout_ms - idle;
-	(void)fo__end(table, conn, FO_R_IDLE, NULL);
-	return UINT32_MAX;
+	return fo__end(table, conn, FO_R_IDLE, NULL) < 0 ? PASS_MOST_MS : UINT32_MAX;
 }
 
-void fo__sweep_expect(struct fo_table *table, uint32_t timeout_ms)
+/* The cold part alone says for most that there is nothing to see yet. */
+static uint32_t look_if_due(struct fo_table *table, uint32_t conn, uint32_t now)
 {
-	uint64_t now = fo__now(table), then = now + (timeout_ms < PASS_MOST_MS ? timeout_ms : PASS_MOST_MS);
+	struct fo__cold *cold = &table->store->cold[conn];
+	uint32_t left = cold->look_ms - now;
+
+	if ((int32_t)left > 0 && !table->sweep_all)
+		return left;
+	left = look(table, conn, now);
+	if (cold->life == FO__LIFE_LIVE)
+		cold->look_ms = now + (left < FO__LOOK_MOST_MS ? left : FO__LOOK_MOST_MS);
+	return left;
+}
+
+void fo__sweep_expect(struct fo_table *table, uint64_t now, uint32_t timeout_ms)
+{
+	uint64_t then = now + table->slack_ms + (timeout_ms < PASS_MOST_MS ? timeout_ms : PASS_MOST_MS);
 
 	/* Many short timeouts do not make more passes than the granularity asks for. */
 	if (table->sweep_began_ms && then < table->sweep_began_ms + PASS_LEAST_MS)
@@ -144,12 +173,28 @@ int fo__sweep_due(const struct fo_table *table)
 	return table->sweep_limit || fo__now(table) >= table->sweep_next_ms;
 }
 
+/* Must each flow be looked at? Its counters may have gone half round, or a worker's report may be lost. */
+static int wants_all(struct fo_table *table)
+{
+	uint64_t count = 0;
+	int all;
+
+	for (uint32_t i = 0; i < fo__load_relaxed(&table->store->worker_high); i++)
+		count += fo__count_read(&table->store->workers[i].forwarded_packets);
+	all = fo__worker_reports_lost(table->store) || table->sweep_gap ||
+	      count - table->sweep_count >= LOOK_PACKETS;
+	if (all)
+		table->sweep_count = count;
+	return all;
+}
+
 static void pass_begin(struct fo_table *table)
 {
 	uint64_t now = fo__now(table);
 
 	/* Nobody polled for so long that times have gone round. */
 	table->sweep_gap = table->sweep_began_ms && now - table->sweep_began_ms > FO_TIMEOUT_MAX_MS;
+	table->sweep_all = wants_all(table);
 	table->sweep_cursor = 0;
 	table->sweep_limit = table->store->high;
 	table->sweep_least_ms = UINT32_MAX;
@@ -172,24 +217,28 @@ static void pass_end(struct fo_table *table)
 		table->sweep_next_ms = next;
 }
 
+/* How far ahead lines are asked for. */
+#define AHEAD 8u
+
 void fo__sweep(struct fo_table *table, unsigned int n)
 {
 	const struct fo_flowtable *store = table->store;
-	uint32_t now = (uint32_t)fo__now(table);
+	uint32_t now;
 
 	if (!fo__sweep_due(table))
 		return;
+	/* What was added by the rough clock is younger than it looks. */
+	now = (uint32_t)(fo__now(table) - table->slack_ms);
 	if (!table->sweep_limit)
 		pass_begin(table);
 	for (; n-- && table->sweep_cursor < table->sweep_limit; table->sweep_cursor++) {
 		uint32_t conn = table->sweep_cursor, left;
 
-		__builtin_prefetch(&store->lines[(conn + 8) * 2]);
-		__builtin_prefetch(&store->lines[(conn + 8) * 2 + 1]);
-		__builtin_prefetch(&store->cold[conn + 8]);
+		if (conn + AHEAD < store->high && (int32_t)(store->cold[conn + AHEAD].look_ms - now) <= 0)
+			fo__conn_touch(store, conn + AHEAD);
 		if (store->cold[conn].life != FO__LIFE_LIVE)
 			continue;
-		left = look(table, conn, now);
+		left = look_if_due(table, conn, now);
 		if (left < table->sweep_least_ms)
 			table->sweep_least_ms = left;
 	}

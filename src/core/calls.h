@@ -10,7 +10,14 @@ int fo__call_create(struct fo_table *table, const struct fo_backend_config *conf
 /* 0, FO_BACKEND_PENDING or -errno. */
 int fo__call_flow_add(struct fo_table *table, const struct fo_backend_flow *flow, unsigned int *state,
 		      struct fo_error *err);
+/* The same for an answer that came with others: why is the backend's, zeroed before the call. */
+int fo__answered(const struct fo_table *table, int rc, const char *call, struct fo_error *why,
+		 struct fo_error *err);
 int fo__call_flow_del(struct fo_table *table, uint32_t conn, struct fo_error *err);
+/* 0 or -errno. */
+int fo__call_flow_forbid(struct fo_table *table, uint32_t conn, struct fo_error *err);
+int fo__call_policy_add(struct fo_table *table, const struct fo_backend_policy *policy, struct fo_error *err);
+int fo__call_policy_del(struct fo_table *table, fo_policy_id id, struct fo_error *err);
 /* Fresh counters where they can be had; old ones stand otherwise. */
 void fo__call_flow_stats(struct fo_table *table, uint32_t conn);
 /* 0 or -errno. */

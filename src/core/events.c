@@ -4,7 +4,7 @@
  * There is no queue that could overflow: a terminal event waits in the slot of its flow, a notice is a bit there. */
 #include "core/table.h"
 
-static uint32_t kind_of(unsigned int reason)
+uint32_t fo__end_kind(unsigned int reason)
 {
 	switch (reason) {
 	case FO_R_DELETED:
@@ -48,7 +48,7 @@ static void event_fill(struct fo_table *table, uint32_t conn, struct fo_event *e
 	event->flow = fo__conn_id(table->store, conn);
 	event->reason = cold->reason;
 	event->user = cold->user;
-	event->tag = cold->tag;
+	event->tag = fo__load_relaxed(&cold->tag);
 	event->state = cold->state;
 	fo__conn_counters(table->store, conn, fo__now(table), &event->counters);
 }
@@ -74,7 +74,7 @@ static void deliver_end(struct fo_table *table, uint32_t conn, fo_event_cb cb, v
 	struct fo_event event;
 
 	event_fill(table, conn, &event);
-	event.kind = kind_of(cold->reason);
+	event.kind = fo__end_kind(cold->reason);
 	event.counters.flags |= FO_STATS_FINAL;
 	if (event.kind == FO_EV_REFUSED || event.kind == FO_EV_LOST)
 		event.backend_errno = (int32_t)cold->since_ms;

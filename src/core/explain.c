@@ -13,7 +13,7 @@ static struct fo__recent *remember(struct fo_table *table)
 
 	memset(recent, 0, sizeof(*recent));
 	recent->used = 1;
-	recent->when_ms = fo__now(table);
+	recent->when_ms = fo__about_now(table);
 	return recent;
 }
 
@@ -23,7 +23,7 @@ void fo__remember_end(struct fo_table *table, uint32_t conn, unsigned int reason
 	struct fo__recent *recent = NULL;
 
 	/* fo__remember_words() may have begun it, for reasons that are a device's. */
-	for (uint32_t i = 0; reason != FO_R_DELETED && reason != FO_R_IDLE && !recent && i < FO__RECENT; i++)
+	for (uint32_t i = 0; fo__end_kind(reason) == FO_EV_REFUSED && !recent && i < FO__RECENT; i++)
 		if (table->recent[i].used && table->recent[i].id == id)
 			recent = &table->recent[i];
 	if (!recent)
@@ -143,6 +143,19 @@ static const struct fo__recent *recent_by_key(const struct fo_table *table, cons
 	return NULL;
 }
 
+/* What the device knows of a key that is none of the table's. */
+static void append_device(struct fo_table *table, const struct fo_key *key, struct fo_explanation *out)
+{
+	char device[160] = "";
+	size_t used = strlen(out->text);
+
+	if (table->backend->key_explain)
+		table->backend->key_explain(table->priv, key, device, sizeof(device));
+	if (device[0] && used < sizeof(out->text))
+		snprintf(out->text + used, sizeof(out->text) - used, " %.*s", (int)sizeof(device) - 1,
+			 device);
+}
+
 static void explain_key(struct fo_table *table, const struct fo_key *key, struct fo_explanation *out)
 {
 	const struct fo__recent *recent;
@@ -163,6 +176,7 @@ static void explain_key(struct fo_table *table, const struct fo_key *key, struct
 	if (recent) {
 		out->dir = dir;
 		explain_recent(table, recent, out);
+		append_device(table, key, out);
 		return;
 	}
 	out->reason = FO_R_NO_FLOW;
@@ -170,6 +184,7 @@ static void explain_key(struct fo_table *table, const struct fo_key *key, struct
 		 "Not offloaded: no flow has this tuple in scope %u, and none that ended or was refused "
 		 "lately had it.",
 		 key->scope);
+	append_device(table, key, out);
 }
 
 static int explain_id(struct fo_table *table, fo_flow_id id, struct fo_explanation *out, struct fo_error *err)
@@ -200,8 +215,10 @@ int fo_flow_explain(struct fo_table *table, fo_flow_id id, const struct fo_key *
 	struct fo_key want;
 	enum fo_dir dir;
 	fo_flow_id found;
-	int code = fo__give_check(out, least, "out", err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__give_check(out, least, "out", err);
 	FO_INIT(&answer);
 	if (!code && !id)
 		code = fo__check_key(key, &want, err);

@@ -16,9 +16,14 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 uint64_t fo_table_deadline(struct fo_table *table)
 {
-	const struct fo_flowtable *store = table->store;
-	uint64_t now = fo__now(table), when = table->sweep_next_ms;
+	const struct fo_flowtable *store;
+	uint64_t now, when;
 
+	if (!table)
+		return UINT64_MAX;
+	store = table->store;
+	now = fo__now(table);
+	when = table->sweep_next_ms;
 	if (table->n_jobs || table->sweep_limit || fo__events_waiting(table) || fo__upkeep_pending(store))
 		return now;
 	if (fo__worker_reports(store))
@@ -75,10 +80,13 @@ static int watch(int epoll, int fd)
 
 int fo_table_fd(struct fo_table *table)
 {
-	int backend = table->backend->fd ? table->backend->fd(table->priv) : -1, code;
+	int backend, code = fo__need_table(table, NULL);
 
+	if (code)
+		return code;
 	if (table->epoll_fd >= 0)
 		return table->epoll_fd;
+	backend = table->backend->fd ? table->backend->fd(table->priv) : -1;
 	table->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	table->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (table->epoll_fd < 0 || table->timer_fd < 0 || watch(table->epoll_fd, table->timer_fd) ||

@@ -13,6 +13,9 @@ uint32_t fo__flow_living(struct fo_table *table, fo_flow_id id, struct fo_error 
 
 	if (conn != FO__NO_SLOT && table->store->cold[conn].life == FO__LIFE_LIVE && fo__settle(table, conn))
 		return conn;
+	/* Whoever is told that a flow is ending waits for its event: it is not revived, whatever was under way. */
+	if (conn != FO__NO_SLOT)
+		table->store->cold[conn].flags |= FO__COLD_TOLD;
 	fo__fail(err, -ENOENT, FO_R_STALE, FO_STAGE_RESOLVE, "id",
 		 conn == FO__NO_SLOT ? "no flow has this id; it has ended or never came from fo_flow_add()"
 				     : "the flow is ending; its terminal event brings its final counters");
@@ -49,7 +52,7 @@ void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *
 		out->dscp[dir] = (uint8_t)fo__load_relaxed(&line->out);
 	}
 	out->user = cold->user;
-	out->tag = cold->tag;
+	out->tag = fo__load_relaxed(&cold->tag);
 	out->ct_mark = cold->mark;
 	out->timeout_ms = cold->timeout_ms;
 	out->scope = fo__conn_scope(table->store, conn);
@@ -66,7 +69,9 @@ static int delete_flow(struct fo_table *table, uint32_t conn, struct fo_flow_cou
 	struct fo_error own;
 	int code;
 
-	code = fo__call_flow_del(table, conn, &own);
+	code = fo__call_flow_forbid(table, conn, &own);
+	if (!code)
+		code = fo__call_flow_del(table, conn, &own);
 	if (code < 0)
 		return fo__fail_backend(err, -EIO, FO_R_BACKEND, FO_STAGE_INSTALL, own.backend_errno, "id",
 					"backend %s did not delete the flow, which is still there: %s",
@@ -76,7 +81,7 @@ static int delete_flow(struct fo_table *table, uint32_t conn, struct fo_flow_cou
 		cold->flags |= FO__COLD_BACKEND;
 	} else if (fo__conn_drain(store, conn)) {
 		if (last) {
-			fo__conn_counters(store, conn, fo__now(table), last);
+			fo__conn_counters(store, conn, fo__about_now(table), last);
 			last->flags |= FO_STATS_FINAL;
 			fo__remember_end(table, conn, FO_R_DELETED, 0);
 			table->ended[7]++;
@@ -87,7 +92,7 @@ static int delete_flow(struct fo_table *table, uint32_t conn, struct fo_flow_cou
 		fo__conn_await(store, conn);
 	}
 	if (last)
-		fo__conn_counters(store, conn, fo__now(table), last);
+		fo__conn_counters(store, conn, fo__about_now(table), last);
 	fo__wake_at(table, 0);
 	return 0;
 }
@@ -96,10 +101,14 @@ int fo_flow_del(struct fo_table *table, fo_flow_id id, struct fo_flow_counters *
 {
 	struct fo_flow_counters counters;
 	uint32_t conn;
-	int code = last ? fo__give_check(last, FO__COUNTERS_MIN, "last", err) : 0;
+	int code = fo__need_table(table, err);
 
+	if (!code && last)
+		code = fo__give_check(last, FO__COUNTERS_MIN, "last", err);
 	if (code)
 		return code;
+	if ((uint32_t)id < table->store->high)
+		fo__conn_touch(table->store, (uint32_t)id);
 	fo__upkeep(table->store);
 	conn = fo__flow_living(table, id, err);
 	if (conn == FO__NO_SLOT)
@@ -116,6 +125,8 @@ int fo_flow_del_many(struct fo_table *table, const fo_flow_id *ids, size_t n, in
 	struct fo_error first;
 	int failed = 0, accepted = 0;
 
+	if (!table)
+		return fo__no_table(err);
 	if (!ids && n)
 		return fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "ids",
 				"ids is NULL: pass n of them");
@@ -148,8 +159,12 @@ static int update_adj(struct fo_table *table, uint32_t conn, const struct fo_flo
 		code = fo__check_pair(flow, &adj[0]->spec, &adj[1]->spec, err);
 	if (!code)
 		code = fo__check_flow_caps(flow, &adj[0]->spec, &adj[1]->spec, &table->caps, err);
-	for (unsigned int dir = 0; !code && dir < 2; dir++)
-		code = fo__key_taken(table, &flow->tuple[dir], flow->scope, &adj[dir]->spec, dir, conn, err);
+	for (unsigned int dir = 0; !code && dir < 2; dir++) {
+		struct fo__search search;
+
+		fo__search_begin(table->store, &search, &flow->tuple[dir], flow->scope);
+		code = fo__key_taken(table, &search, &adj[dir]->spec, dir, conn, err);
+	}
 	for (unsigned int dir = 0; !code && dir < 2; dir++) {
 		code = fo__side_get(table->store, &adj[dir]->first_side, flow->adj[dir], &adj[dir]->spec,
 				    flow->scope, &side[dir]);
@@ -180,10 +195,11 @@ static void apply(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 
 	if (mask & FO_UPDATE_TIMEOUT) {
 		cold->timeout_ms = flow->timeout_ms;
-		fo__sweep_expect(table, flow->timeout_ms);
+		cold->look_ms = (uint32_t)fo__about_now(table);
+		fo__sweep_expect(table, fo__about_now(table), flow->timeout_ms);
 	}
 	if (mask & FO_UPDATE_TAG)
-		cold->tag = flow->tag;
+		fo__store_relaxed(&cold->tag, flow->tag);
 	if (mask & FO_UPDATE_MARK)
 		cold->mark = flow->ct_mark;
 	if (mask & FO_UPDATE_USER)
@@ -258,8 +274,10 @@ int fo_flow_update(struct fo_table *table, fo_flow_id id, uint32_t mask, const s
 {
 	struct fo_flow checked;
 	uint32_t conn;
-	int code = fo__check_update(mask, flow, &checked, err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__check_update(mask, flow, &checked, err);
 	if (code)
 		return code;
 	conn = fo__flow_living(table, id, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* flow_add.c - fo_flow_add(): from the caller's words to a living flow, both directions or none. */
-#include "core/table.h"
+#include "core/adding.h"
 
 #include <errno.h>
 
@@ -19,15 +19,13 @@ static int ingress_overlaps(const struct fo_table *table, uint32_t dir, const st
 	       fo__encap_word(adj->encap, adj->n_encaps) == fo__encap_word(from->encap, from->n_encaps);
 }
 
-int fo__key_taken(struct fo_table *table, const struct fo_tuple *tuple, uint16_t scope,
-		  const struct fo_adj *from, unsigned int dir, uint32_t except, struct fo_error *err)
+int fo__key_taken(struct fo_table *table, struct fo__search *search, const struct fo_adj *from,
+		  unsigned int dir, uint32_t except, struct fo_error *err)
 {
 	const char *field = dir ? "tuple[1]" : "tuple[0]";
-	struct fo__search search;
 	uint32_t found;
 
-	fo__search_begin(table->store, &search, tuple, scope);
-	while ((found = fo__search_next(table->store, &search)) != FO__NO_DIR) {
+	while ((found = fo__search_next(table->store, search)) != FO__NO_DIR) {
 		uint32_t conn = found >> 1;
 
 		if (conn == except || !ingress_overlaps(table, found, from))
@@ -71,25 +69,22 @@ static void mirror_out(const struct fo_tuple *tuple, const struct fo_tuple *othe
 void fo__backend_flow(const struct fo_table *table, uint32_t conn, const struct fo_flow *flow,
 		      const struct fo_adj *adj0, const struct fo_adj *adj1, struct fo_backend_flow *out)
 {
-	const struct fo_adj *adj[2] = {adj0, adj1};
-
-	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
 	out->cookie = fo__conn_id(table->store, conn);
 	out->slot = conn;
 	out->timeout_ms = table->store->cold[conn].timeout_ms;
 	out->flow = flow;
-	for (unsigned int dir = 0; dir < 2; dir++) {
-		mirror_out(&flow->tuple[dir], &flow->tuple[1 - dir], &out->out[dir]);
-		out->in[dir] = adj[dir];
-		out->to[dir] = adj[1 - dir];
-	}
+	mirror_out(&flow->tuple[0], &flow->tuple[1], &out->out[0]);
+	mirror_out(&flow->tuple[1], &flow->tuple[0], &out->out[1]);
+	out->in[0] = out->to[1] = adj0;
+	out->in[1] = out->to[0] = adj1;
 }
 
 /* What the flow says, against the table: adjacencies, capabilities, keys. */
-static int resolve(struct fo_table *table, const struct fo_flow *flow, struct fo__adjacency *adj[2],
-		   struct fo_error *err)
+static int resolve(struct fo_table *table, struct fo__adding *adding, struct fo_error *err)
 {
+	const struct fo_flow *flow = &adding->flow;
+	struct fo__adjacency **adj = adding->adj;
 	int code = 0;
 
 	for (unsigned int dir = 0; !code && dir < 2; dir++)
@@ -99,8 +94,9 @@ static int resolve(struct fo_table *table, const struct fo_flow *flow, struct fo
 	if (!code)
 		code = fo__check_flow_caps(flow, &adj[0]->spec, &adj[1]->spec, &table->caps, err);
 	for (unsigned int dir = 0; !code && dir < 2; dir++)
-		code = fo__key_taken(table, &flow->tuple[dir], flow->scope, &adj[dir]->spec, dir, FO__NO_SLOT,
-				     err);
+		if (!fo__search_is_empty(table->store, &adding->search[dir]))
+			code = fo__key_taken(table, &adding->search[dir], &adj[dir]->spec, dir, FO__NO_SLOT,
+					     err);
 	return code;
 }
 
@@ -121,143 +117,140 @@ static int store_failed(const struct fo_table *table, int code, struct fo_error 
 	}
 }
 
-static int publish(struct fo_table *table, const struct fo__conn_spec *spec, uint32_t *conn,
-		   struct fo_error *err)
+static inline int side_of(struct fo_table *table, const struct fo_flow *flow, unsigned int dir,
+			  struct fo__adjacency *adj, uint32_t *out)
+{
+	/* Most adjacencies are used in one scope. */
+	if (adj->first_side != FO__NO_SIDE && table->store->sides[adj->first_side].scope == flow->scope) {
+		*out = adj->first_side;
+		return 0;
+	}
+	return fo__side_get(table->store, &adj->first_side, flow->adj[dir], &adj->spec, flow->scope, out);
+}
+
+static int publish(struct fo_table *table, const struct fo__conn_spec *spec, const struct fo__search *search,
+		   uint32_t *conn, struct fo_error *err)
 {
 	int code = fo__conn_prepare(table->store, spec, conn);
 
 	if (code)
 		return store_failed(table, code, err);
-	if (!fo__conn_publish(table->store, *conn))
+	if (!fo__conn_publish_as(table->store, *conn, search))
 		return 0;
 	fo__conn_abandon(table->store, *conn);
 	return fo__fail(err, -ENOSPC, FO_R_INDEX_CROWDED, FO_STAGE_INSTALL, NULL,
 			"too many keys share one hash; retry: the table is taking a new secret");
 }
 
-/* The backend's part. On failure the flow is taken back out of the store, unseen. */
-static int install(struct fo_table *table, uint32_t conn, const struct fo_flow *flow,
-		   struct fo__adjacency *adj[2], struct fo_error *err)
+int fo__adding_take(struct fo_table *table, const struct fo_flow *flow, struct fo__adding *adding,
+		    struct fo_error *err)
 {
-	struct fo__cold *cold = &table->store->cold[conn];
-	unsigned int state = FO_STATE_ACTIVE;
-	struct fo_backend_flow told;
-	int code;
+	int code = fo__take_flow(flow, &adding->flow, err);
 
-	fo__backend_flow(table, conn, flow, &adj[0]->spec, &adj[1]->spec, &told);
-	code = fo__call_flow_add(table, &told, &state, err);
-	if (code < 0) {
-		fo__conn_close(table->store, conn, FO_R_BACKEND);
-		fo__conn_unlink(table->store, conn);
-		fo__conn_retire(table->store, conn);
+	adding->remember = 0;
+	if (code)
 		return code;
-	}
-	cold->state = (uint8_t)(code == FO_BACKEND_PENDING ? FO_STATE_ARMED : state);
+	for (unsigned int dir = 0; dir < 2; dir++)
+		fo__search_begin(table->store, &adding->search[dir], &adding->flow.tuple[dir],
+				 adding->flow.scope);
 	return 0;
 }
 
-static int add(struct fo_table *table, const struct fo_flow *flow, fo_flow_id *out, struct fo_error *err)
+int fo__adding_store(struct fo_table *table, struct fo__adding *adding, struct fo_error *err)
 {
-	struct fo__conn_spec spec = {.flow = flow, .now_ms = (uint32_t)fo__now(table)};
-	struct fo__adjacency *adj[2];
-	struct fo_flow resolved = *flow;
-	uint32_t conn;
-	int code = resolve(table, flow, adj, err);
+	struct fo_flow *flow = &adding->flow;
+	struct fo__conn_spec spec = {.flow = flow};
+	int code = fo__check_flow(flow, err);
 
+	adding->remember = !code;
+	if (!code)
+		code = resolve(table, adding, err);
 	if (code)
 		return code;
-	resolved.timeout_ms = resolve_timeout(table, flow);
-	spec.flow = &resolved;
-	for (unsigned int dir = 0; dir < 2; dir++) {
-		code = fo__side_get(table->store, &adj[dir]->first_side, flow->adj[dir], &adj[dir]->spec,
-				    flow->scope, &spec.in[dir]);
-		if (code)
-			return store_failed(table, code, err);
-	}
-	code = publish(table, &spec, &conn, err);
+	adding->now_ms = fo__about_now(table);
+	spec.now_ms = (uint32_t)adding->now_ms;
+	flow->timeout_ms = resolve_timeout(table, flow);
+	for (unsigned int dir = 0; !code && dir < 2; dir++)
+		code = side_of(table, flow, dir, adding->adj[dir], &spec.in[dir]);
 	if (code)
-		return code;
-	code = install(table, conn, &resolved, adj, err);
-	if (code)
-		return code;
-	fo__sweep_expect(table, resolved.timeout_ms);
-	*out = fo__conn_id(table->store, conn);
-	return 0;
+		return store_failed(table, code, err);
+	return publish(table, &spec, adding->search, &adding->conn, err);
 }
 
-/* One flow that passed no check yet. Keeps count, and what explain needs. */
-static int add_one(struct fo_table *table, const struct fo_flow *flow, fo_flow_id *out, struct fo_error *err)
+void fo__adding_tell(const struct fo_table *table, const struct fo__adding *adding,
+		     struct fo_backend_flow *told)
 {
-	struct fo_error own;
-	struct fo_flow checked;
-	int code;
+	fo__backend_flow(table, adding->conn, &adding->flow, &adding->adj[0]->spec, &adding->adj[1]->spec,
+			 told);
+}
 
-	memset(&own, 0, sizeof(own));
-	fo__upkeep(table->store);
-	code = fo__check_flow(flow, &checked, &own);
-	if (!code) {
-		code = add(table, &checked, out, &own);
-		if (code)
-			fo__remember_refusal(table, &checked, &own);
-	}
-	if (!code) {
-		table->added++;
+fo_flow_id fo__adding_done(struct fo_table *table, const struct fo__adding *adding, int answer,
+			   unsigned int state)
+{
+	struct fo_flowtable *store = table->store;
+
+	if (answer < 0) {
+		fo__conn_close(store, adding->conn, FO_R_BACKEND);
+		fo__conn_unlink(store, adding->conn);
+		fo__conn_retire(store, adding->conn);
 		return 0;
 	}
+	store->cold[adding->conn].state = (uint8_t)(answer == FO_BACKEND_PENDING ? FO_STATE_ARMED : state);
+	fo__sweep_expect(table, adding->now_ms, adding->flow.timeout_ms);
+	return fo__conn_id(store, adding->conn);
+}
+
+void fo__adding_count(struct fo_table *table, const struct fo__adding *adding, int code,
+		      const struct fo_error *why)
+{
+	if (!code) {
+		table->added++;
+		return;
+	}
 	table->refused++;
-	if (err)
-		*err = own;
+	if (adding->remember)
+		fo__remember_refusal(table, &adding->flow, why);
 	if (fo__upkeep_pending(table->store))
 		fo__wake_at(table, 0);
+}
+
+int fo__add_one(struct fo_table *table, struct fo__adding *adding, fo_flow_id *out, struct fo_error *err)
+{
+	unsigned int state = FO_STATE_ACTIVE;
+	struct fo_backend_flow told;
+	int code = fo__adding_store(table, adding, err);
+
+	if (!code) {
+		fo__adding_tell(table, adding, &told);
+		code = fo__call_flow_add(table, &told, &state, err);
+		*out = fo__adding_done(table, adding, code, state);
+		code = code < 0 ? code : 0;
+	}
+	fo__adding_count(table, adding, code, err);
 	return code;
 }
 
 int fo_flow_add(struct fo_table *table, const struct fo_flow *flow, fo_flow_id *out, struct fo_error *err)
 {
+	struct fo__adding adding;
+	struct fo_error own;
 	fo_flow_id id;
-	int code;
+	int code = fo__need_table(table, err);
 
+	if (code)
+		return code;
 	if (!out)
 		return fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "out",
 				"out is NULL: pass where the id goes");
-	code = add_one(table, flow, &id, err);
+	if (!err)
+		err = &own;
+	fo__adding_expect(table);
+	code = fo__adding_take(table, flow, &adding, err);
+	if (code)
+		fo__adding_count(table, &adding, code, err);
+	else
+		code = fo__add_one(table, &adding, &id, err);
 	if (!code)
 		*out = id;
 	return code;
-}
-
-int fo_flow_add_many(struct fo_table *table, const struct fo_flow *flows, size_t n, size_t stride,
-		     fo_flow_id *ids, int *results, struct fo_error *err)
-{
-	const uint8_t *at = (const uint8_t *)flows;
-	struct fo_error first;
-	int failed = 0, added = 0;
-
-	if (!flows && n)
-		return fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "flows",
-				"flows is NULL: pass n of them");
-	if (n > INT32_MAX)
-		return fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "n",
-				"n is above 2^31-1: split the batch");
-	if (!stride)
-		stride = sizeof(*flows);
-	if (stride % sizeof(size_t) || stride < FO__FLOW_MIN)
-		return fo__fail(err, -EINVAL, FO_R_SIZE, FO_STAGE_VALIDATE, "stride",
-				"stride %zu is no size of a struct fo_flow: pass sizeof(struct fo_flow)",
-				stride);
-	for (size_t i = 0; i < n; i++, at += stride) {
-		fo_flow_id id = 0;
-		int code =
-			add_one(table, (const struct fo_flow *)(const void *)at, &id, failed ? NULL : &first);
-
-		added += !code;
-		failed |= code != 0;
-		if (ids)
-			ids[i] = id;
-		if (results)
-			results[i] = code;
-	}
-	if (failed && err)
-		*err = first;
-	return added;
 }

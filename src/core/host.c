@@ -148,6 +148,7 @@ const struct fo_host_ops fo__host_ops = {
 	.closing = host_closing,
 	.all_lost = host_all_lost,
 	.count = host_count,
+	.adopt = fo__policy_adopt,
 	.now_ms = host_now,
 	.alloc = host_alloc,
 	.free = host_free,

@@ -64,6 +64,8 @@ int fo_table_poll(struct fo_table *table, unsigned int max_events, unsigned int 
 {
 	unsigned int max = max_events ? max_events : INT32_MAX, delivered;
 
+	if (!table)
+		return fo__no_table(err);
 	if (table->polling)
 		return fo__fail(err, -EINVAL, FO_R_CALL_ORDER, FO_STAGE_VALIDATE, NULL,
 				"fo_table_poll() was called from its own callback; return from it first");
@@ -109,6 +111,8 @@ int fo_table_sync(struct fo_table *table, unsigned int timeout_ms, struct fo_err
 	struct timespec pause = {0, 20000};
 	int code = 0;
 
+	if (!table)
+		return fo__no_table(err);
 	if (table->polling)
 		return fo__fail(err, -EINVAL, FO_R_CALL_ORDER, FO_STAGE_VALIDATE, NULL,
 				"fo_table_sync() was called from a callback of fo_table_poll(); return from "

@@ -67,8 +67,10 @@ int fo_port_set(struct fo_table *table, const struct fo_port *port, struct fo_er
 {
 	struct fo_port want, *known;
 	struct fo_match everything;
-	int code = fo__check_port(port, &want, err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__check_port(port, &want, err);
 	if (code)
 		return code;
 	known = (struct fo_port *)fo__port_find(table, want.port);

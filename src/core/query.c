@@ -23,8 +23,10 @@ int fo_flow_find(struct fo_table *table, const struct fo_key *key, fo_flow_id *o
 	struct fo__search search;
 	struct fo_key want;
 	uint32_t found;
-	int code = fo__check_key(key, &want, err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__check_key(key, &want, err);
 	if (!code && !out)
 		code = fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "out",
 				"out is NULL: pass where the id goes");
@@ -83,8 +85,10 @@ int fo_flow_get(struct fo_table *table, fo_flow_id id, struct fo_flow_info *out,
 	const size_t least = offsetof(struct fo_flow_info, state);
 	struct fo_flow_info info;
 	uint32_t conn;
-	int code = fo__give_check(out, least, "out", err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__give_check(out, least, "out", err);
 	if (code)
 		return code;
 	conn = known(table, id, err);
@@ -99,8 +103,10 @@ int fo_flow_stats(struct fo_table *table, fo_flow_id id, struct fo_flow_counters
 {
 	struct fo_flow_counters counters;
 	uint32_t conn;
-	int code = fo__give_check(out, FO__COUNTERS_MIN, "out", err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__give_check(out, FO__COUNTERS_MIN, "out", err);
 	if (code)
 		return code;
 	conn = known(table, id, err);
@@ -116,8 +122,10 @@ int fo_flow_walk(struct fo_table *table, const struct fo_match *match, fo_walk_c
 {
 	struct fo_match want;
 	int visited = 0;
-	int code = fo__check_match(match, &want, true, err);
+	int code = fo__need_table(table, err);
 
+	if (!code)
+		code = fo__check_match(match, &want, true, err);
 	if (!code && !cb)
 		code = fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "cb",
 				"cb is NULL: pass a callback");

@@ -176,6 +176,7 @@ static void make_whole(const struct fo_backend *backend, struct fo_caps *caps)
 	memset(caps->backend, 0, sizeof(caps->backend));
 	(void)snprintf(caps->backend, sizeof(caps->backend), "%s", backend->name);
 	caps->text[sizeof(caps->text) - 1] = '\0';
+	caps->stats_flags &= FO_STATS_INCLUDES_SLOW | FO_STATS_GRO_AGGREGATED | FO_STATS_L2_MIXED;
 }
 
 int fo__settle_caps(const struct fo_backend *backend, const struct fo_table_options *opts,
@@ -312,24 +313,28 @@ static int choose_auto(const struct fo_table_options *opts, const struct fo_back
 		       struct fo_error *err)
 {
 	enum fo_reason reason = FO_R_NO_BACKEND;
+	struct fo_table_options wanted = *opts;
 	char story[sizeof(err->text)] = " none is built in or registered";
 	uint32_t tried = 0;
 	size_t used = 0;
 	int i;
 
+	/* Whoever asks for workers has packets to give them. */
+	if (opts->max_workers)
+		wanted.needs |= FO_CAP_WORKER;
 	while ((i = next_by_rank(tried)) >= 0) {
 		const struct fo_backend *backend = fo__backend_at((unsigned int)i);
 		struct fo_error why = {0};
 		struct fo_caps caps;
 
 		tried |= UINT32_C(1) << i;
-		if (!ask(backend, opts, &caps, &why)) {
+		if (!ask(backend, &wanted, &caps, &why)) {
 			*out = backend;
 			return 0;
 		}
 		if (why.reason == FO_R_NEEDS)
 			reason = FO_R_NEEDS;
-		used = tell(story, sizeof(story), used, opts, &caps, &why);
+		used = tell(story, sizeof(story), used, &wanted, &caps, &why);
 	}
 	return fo__fail(err, -EOPNOTSUPP, reason, FO_STAGE_RESOLVE,
 			reason == FO_R_NEEDS ? "needs" : "backend", "no backend fits:%s", story);

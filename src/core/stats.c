@@ -25,9 +25,12 @@ static uint64_t index_moves(const struct fo_flowtable *store)
 
 int fo_stats(struct fo_table *table, struct fo_table_counters *out, struct fo_error *err)
 {
-	const struct fo_flowtable *store = table->store;
+	const struct fo_flowtable *store;
 	struct fo_table_counters sum;
 
+	if (!table)
+		return fo__no_table(err);
+	store = table->store;
 	FO_INIT(&sum);
 	sum.flows = store->living;
 	sum.closing = store->closing;
@@ -38,7 +41,7 @@ int fo_stats(struct fo_table *table, struct fo_table_counters *out, struct fo_er
 	memcpy(sum.ended, table->ended, sizeof(sum.ended));
 	sum.forwarded_packets = table->host_packets;
 	sum.forwarded_bytes = table->host_bytes;
-	sum.flags = FO_STATS_PACKETS | FO_STATS_BYTES;
+	sum.flags = store->stats_flags | FO_STATS_PACKETS | FO_STATS_BYTES;
 	sum.index_moves = index_moves(store);
 	sum.index_rotations = store->rotations;
 	sum.memory = store->memory.bytes;

@@ -17,6 +17,47 @@ static uint64_t monotonic_ms(void *ctx)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+#ifdef CLOCK_MONOTONIC_COARSE
+static uint64_t coarse_ms(void *ctx)
+{
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Milliseconds that the coarse clock may be behind; 0: it is not to be used. */
+static uint32_t coarse_slack(void)
+{
+	struct timespec tick;
+
+	if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) || tick.tv_sec || tick.tv_nsec > 20000000)
+		return 0;
+	return (uint32_t)(tick.tv_nsec / 1000000) + 1;
+}
+#endif
+
+/* The caller's clock is asked each time; of the system's there is one that costs a quarter. */
+static void set_up_clock(struct fo_table *table, const struct fo_table_options *options)
+{
+	table->clock_ms = options->clock_ms ? options->clock_ms : monotonic_ms;
+	table->clock_ctx = options->clock_ctx;
+	table->about_ms = table->clock_ms;
+#ifdef CLOCK_MONOTONIC_COARSE
+	if (!options->clock_ms)
+		table->slack_ms = coarse_slack();
+	if (table->slack_ms)
+		table->about_ms = coarse_ms;
+#endif
+}
+
+int fo__no_table(struct fo_error *err)
+{
+	return fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "table",
+			"table is NULL: pass what fo_table_create() gave");
+}
+
 static int open_store(const struct fo_table_options *options, struct fo_flowtable **out, struct fo_error *err)
 {
 	struct fo__store_options store = {
@@ -35,8 +76,7 @@ static int open_store(const struct fo_table_options *options, struct fo_flowtabl
 
 static void set_up(struct fo_table *table, const struct fo_table_options *options)
 {
-	table->clock_ms = options->clock_ms ? options->clock_ms : monotonic_ms;
-	table->clock_ctx = options->clock_ctx;
+	set_up_clock(table, options);
 	table->timeout_tcp_ms = options->timeout_tcp_ms;
 	table->timeout_udp_ms = options->timeout_udp_ms;
 	table->timeout_icmp_ms = options->timeout_icmp_ms;
@@ -83,6 +123,7 @@ static void release(struct fo_table *table)
 
 	fo__fd_close(table);
 	fo__adjs_free(table);
+	fo__policies_free(table);
 	fo__free(&store->memory, table->ports, table->port_room * sizeof(*table->ports));
 	fo__free(&store->memory, table->notices, FO__NOTICES * sizeof(*table->notices));
 	fo__free(&store->memory, table->recent, FO__RECENT * sizeof(*table->recent));
@@ -152,6 +193,10 @@ void fo_table_destroy(struct fo_table *table)
 
 int fo_table_caps(const struct fo_table *table, struct fo_caps *caps, struct fo_error *err)
 {
+	int code = fo__need_table(table, err);
+
+	if (code)
+		return code;
 	return fo__give(caps, &table->caps, sizeof(table->caps), offsetof(struct fo_caps, max_flows), "caps",
 			err);
 }

@@ -22,6 +22,7 @@ struct fo__adjacency {
 	struct fo_adj spec;
 	uint32_t generation; /* 0: free */
 	uint32_t first_side; /* chain of its living sides, one a scope */
+	uint32_t port_at;    /* its port's place among the table's, which never changes */
 };
 
 /* What is remembered of flows that ended and adds that were refused, for fo_flow_explain(). */
@@ -42,13 +43,22 @@ struct fo__recent {
 #define FO__JOBS 8u
 struct fo__job {
 	struct fo_match match;
-	uint32_t born;	 /* flows added later are not meant */
-	uint32_t cursor; /* next slot */
-	uint32_t limit;	 /* slots in use when it began */
+	struct fo__condition condition; /* the part of match that workers can judge */
+	uint32_t born;			/* flows added later are not meant */
+	uint32_t cursor;		/* next slot */
+	uint32_t limit;			/* slots in use when it began */
 };
 
 /* Flows with a coalesced event; when the ring is full, a look at every slot finds the rest. */
 #define FO__NOTICES 1024u
+
+/* What a caller's struct for a policy must hold at least. */
+#define FO__POLICY_MIN offsetof(struct fo_policy, timeout_ms)
+#define FO__POLICIES   32u
+struct fo__policy {
+	struct fo_policy spec;
+	uint32_t generation; /* 0: free */
+};
 
 struct fo_table {
 	struct fo_flowtable *store;
@@ -56,7 +66,9 @@ struct fo_table {
 	void *priv;
 	struct fo_caps caps;
 	uint64_t (*clock_ms)(void *ctx);
+	uint64_t (*about_ms)(void *ctx); /* the same clock, cheaper, and up to slack_ms behind */
 	void *clock_ctx;
+	uint32_t slack_ms;
 	uint32_t timeout_tcp_ms, timeout_udp_ms, timeout_icmp_ms;
 	uint32_t stall_ms;
 
@@ -67,11 +79,15 @@ struct fo_table {
 	uint32_t adj_generation;
 	uint32_t adj_hint; /* a number that may be free, when one below adj_high is */
 
+	struct fo__policy *policies; /* FO__POLICIES of them, or NULL before the first */
+	uint32_t policy_generation;
+
 	struct fo__recent *recent;
 	uint32_t recent_next;
 	struct fo__job jobs[FO__JOBS];
 	uint32_t n_jobs;
-	uint32_t *notices; /* ring of slots */
+	uint32_t filter_stale; /* it says more than the jobs do: no room for another one yet */
+	uint32_t *notices;     /* ring of slots */
 	uint32_t notice_head, notice_tail;
 	uint32_t notice_scan, notice_cursor; /* the ring was full */
 
@@ -80,7 +96,9 @@ struct fo_table {
 	uint64_t sweep_next_ms;	 /* when the next pass begins */
 	uint32_t sweep_least_ms; /* of the pass under way: when the first flow can expire, from its begin */
 	uint64_t sweep_began_ms;
-	int sweep_gap; /* the pass under way began too long after the one before */
+	int sweep_gap;	      /* the pass under way began too long after the one before */
+	int sweep_all;	      /* it looks at all flows, expected to end or not */
+	uint64_t sweep_count; /* packets forwarded when the last such pass began */
 
 	int polling;		/* inside fo_table_poll() or fo_table_sync() */
 	int timer_fd, epoll_fd; /* -1: not asked for */
@@ -96,6 +114,20 @@ static inline uint64_t fo__now(const struct fo_table *table)
 	return table->clock_ms(table->clock_ctx);
 }
 
+/* 0, or -EINVAL with err: a caller passed no table. */
+int fo__no_table(struct fo_error *err);
+static inline int fo__need_table(const struct fo_table *table, struct fo_error *err)
+{
+	return table ? 0 : fo__no_table(err);
+}
+
+/* The time for records that are made one after the other. What was noted by it may look up to slack_ms older than it
+ * is: who asks whether something is old enough must allow for that. */
+static inline uint64_t fo__about_now(const struct fo_table *table)
+{
+	return table->about_ms(table->clock_ctx);
+}
+
 static inline int fo__is_terminal_life(const struct fo__cold *cold)
 {
 	return cold->life != FO__LIFE_LIVE;
@@ -107,17 +139,34 @@ int fo__ports_take(struct fo_table *table, const struct fo_table_options *option
 int fo__port_usable(const struct fo_table *table, uint32_t port, const char *field, struct fo_error *err);
 
 /* adjacencies (adj.c) */
-struct fo__adjacency *fo__adj_find(const struct fo_table *table, fo_adj_id id);
+static inline struct fo__adjacency *fo__adj_find(const struct fo_table *table, fo_adj_id id)
+{
+	uint32_t number = (uint32_t)id, generation = (uint32_t)(id >> 32);
+
+	if (!generation || number >= table->adj_high || table->adjs[number].generation != generation)
+		return NULL;
+	return &table->adjs[number];
+}
+
 int fo__adj_resolve(const struct fo_table *table, fo_adj_id id, unsigned int dir, struct fo__adjacency **out,
 		    struct fo_error *err);
 /* The adjacency of a side; NULL when it was deleted since. */
 const struct fo_adj *fo__side_adj(const struct fo_table *table, uint32_t side, fo_adj_id *id);
 void fo__adjs_free(struct fo_table *table);
 
+/* policies (policy.c) */
+/* Does a policy name this adjacency? -EBUSY with err. */
+int fo__policies_use(const struct fo_table *table, fo_adj_id adj, struct fo_error *err);
+void fo__policies_free(struct fo_table *table);
+/* The host's adopt(). */
+int fo__policy_adopt(struct fo_host *host, fo_policy_id policy, const struct fo_tuple tuple[2],
+		     uint64_t *cookie, uint32_t *slot);
+
 /* flows (flow_add.c, flow.c) */
-/* Who else has this key? 0, -EEXIST or -EBUSY with err. except: a slot that may, or FO__NO_SLOT. */
-int fo__key_taken(struct fo_table *table, const struct fo_tuple *tuple, uint16_t scope,
-		  const struct fo_adj *from, unsigned int dir, uint32_t except, struct fo_error *err);
+/* Who else has the key of a search that was begun, and from that side? 0, -EEXIST or -EBUSY with err. except: a slot
+ * that may, or FO__NO_SLOT. */
+int fo__key_taken(struct fo_table *table, struct fo__search *search, const struct fo_adj *from,
+		  unsigned int dir, uint32_t except, struct fo_error *err);
 /* The living slot of an id, or FO__NO_SLOT with err; notices what workers and dead sides have decided. */
 uint32_t fo__flow_living(struct fo_table *table, fo_flow_id id, struct fo_error *err);
 void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *out);
@@ -142,8 +191,8 @@ void fo__backend_done(struct fo_table *table, uint32_t conn);
 /* Look at up to n slots; ends what is idle or doomed. */
 void fo__sweep(struct fo_table *table, unsigned int n);
 int fo__sweep_due(const struct fo_table *table);
-/* A flow with this timeout was added or updated. */
-void fo__sweep_expect(struct fo_table *table, uint32_t timeout_ms);
+/* A flow with this timeout was added or updated; now: fo__about_now(). */
+void fo__sweep_expect(struct fo_table *table, uint64_t now, uint32_t timeout_ms);
 
 /* invalidation (invalidate.c) */
 /* Look at up to n slots for pending jobs. */
@@ -153,6 +202,8 @@ void fo__job_add(struct fo_table *table, const struct fo_match *match);
 /* events (events.c) */
 void fo__notice(struct fo_table *table, uint32_t conn, int fallback);
 unsigned int fo__deliver(struct fo_table *table, unsigned int max, fo_event_cb cb, void *arg);
+/* The terminal event that tells of an end for this reason. */
+uint32_t fo__end_kind(unsigned int reason);
 int fo__events_waiting(const struct fo_table *table);
 
 /* explanations (explain.c) */

@@ -12,8 +12,8 @@
 #define ECHO6_REQUEST 128u
 #define ECHO6_REPLY   129u
 
-static int refuse(struct fo_error *err, enum fo_reason reason, const char *name, const char *member,
-		  const char *text)
+static __attribute__((noinline)) int refuse(struct fo_error *err, enum fo_reason reason, const char *name,
+					    const char *member, const char *text)
 {
 	char field[sizeof(err->field)];
 
@@ -21,12 +21,12 @@ static int refuse(struct fo_error *err, enum fo_reason reason, const char *name,
 	return fo__fail(err, -EINVAL, reason, FO_STAGE_VALIDATE, field, "%s %s", field, text);
 }
 
-static bool zero(const uint8_t *bytes, size_t n)
+static const uint8_t zeros[16];
+
+/* n is a constant wherever this is called: one or two words are compared. */
+static inline bool zero(const uint8_t *bytes, size_t n)
 {
-	while (n)
-		if (bytes[--n])
-			return false;
-	return true;
+	return !memcmp(bytes, zeros, n);
 }
 
 static uint16_t from_be(uint16_t be)
@@ -85,19 +85,23 @@ void fo__mirror(const struct fo_tuple *in, struct fo_tuple *out)
 
 struct fo__nat fo__nat_of(const struct fo_tuple tuple[2])
 {
-	const struct fo_tuple *orig = &tuple[FO_ORIGINAL];
-	struct fo_tuple answer; /* what arrives in FO_ORIGINAL when nothing is translated */
+	const struct fo_tuple *to = &tuple[FO_ORIGINAL], *back = &tuple[FO_REPLY];
 	struct fo__nat nat;
 
-	fo__mirror(&tuple[FO_REPLY], &answer);
-	nat.src_addr = memcmp(orig->src, answer.src, sizeof(answer.src)) != 0;
-	nat.dst_addr = memcmp(orig->dst, answer.dst, sizeof(answer.dst)) != 0;
-	nat.src_port = orig->sport_be != answer.sport_be;
-	nat.dst_port = orig->dport_be != answer.dport_be;
+	/* Against the mirror of the reply: what arrives in FO_ORIGINAL when nothing is translated. */
+	nat.src_addr = memcmp(to->src, back->dst, sizeof(to->src)) != 0;
+	nat.dst_addr = memcmp(to->dst, back->src, sizeof(to->dst)) != 0;
+	if (is_icmp(back->proto)) {
+		nat.src_port = to->sport_be != back->sport_be;
+		nat.dst_port = to->dport_be != echo_answer(back->dport_be);
+	} else {
+		nat.src_port = to->sport_be != back->dport_be;
+		nat.dst_port = to->dport_be != back->sport_be;
+	}
 	return nat;
 }
 
-int fo__check_tuple_form(const struct fo_tuple *tuple, const char *name, struct fo_error *err)
+static inline int check_form(const struct fo_tuple *tuple, const char *name, struct fo_error *err)
 {
 	if (tuple->family != FO_FAMILY_IPV4 && tuple->family != FO_FAMILY_IPV6)
 		return refuse(err, FO_R_TUPLE, name, "family",
@@ -113,19 +117,26 @@ int fo__check_tuple_form(const struct fo_tuple *tuple, const char *name, struct 
 	return 0;
 }
 
+int fo__check_tuple_form(const struct fo_tuple *tuple, const char *name, struct fo_error *err)
+{
+	return check_form(tuple, name, err);
+}
+
 /* What is wrong with an address, or NULL. 0.0.0.0/8 without zero itself and 240.0.0.0/4 without
  * broadcast are ordinary unicast to Linux, and so to us. */
-static const char *class4(const uint8_t a[16])
+static inline const char *class4(const uint8_t bytes[16])
 {
-	if (zero(a, 4))
+	uint32_t a = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+
+	if (!a)
 		return "is zero: give the address that packets carry";
-	if ((a[0] & 0xf0) == 0xe0)
+	if (a >> 28 == 0xe)
 		return "is multicast, which is never offloaded: leave it to the slow path";
-	if (a[0] == 255 && a[1] == 255 && a[2] == 255 && a[3] == 255)
+	if (a == UINT32_MAX)
 		return "is broadcast, which is never offloaded: leave it to the slow path";
-	if (a[0] == 127)
+	if (a >> 24 == 127)
 		return "is loopback, which no router forwards: leave it to the slow path";
-	if (a[0] == 169 && a[1] == 254)
+	if (a >> 16 == 0xa9fe)
 		return "is link-local, which no router forwards: leave it to the slow path";
 	return NULL;
 }
@@ -145,7 +156,7 @@ static const char *class6(const uint8_t a[16])
 	return NULL;
 }
 
-static int check_addresses(const struct fo_tuple *t, const char *name, struct fo_error *err)
+static inline int check_addresses(const struct fo_tuple *t, const char *name, struct fo_error *err)
 {
 	const char *src = t->family == FO_FAMILY_IPV4 ? class4(t->src) : class6(t->src);
 	const char *dst = t->family == FO_FAMILY_IPV4 ? class4(t->dst) : class6(t->dst);
@@ -160,7 +171,7 @@ static int check_addresses(const struct fo_tuple *t, const char *name, struct fo
 	return 0;
 }
 
-static int check_proto(const struct fo_tuple *t, const char *name, struct fo_error *err)
+static inline int check_proto(const struct fo_tuple *t, const char *name, struct fo_error *err)
 {
 	switch (t->proto) {
 	case FO__PROTO_TCP:
@@ -208,7 +219,7 @@ static int check_echo(const struct fo_tuple *t, unsigned int d, const char *name
 int fo__check_flow_tuple(const struct fo_tuple *tuple, unsigned int d, struct fo_error *err)
 {
 	const char *name = d == FO_ORIGINAL ? "tuple[0]" : "tuple[1]";
-	int rc = fo__check_tuple_form(tuple, name, err);
+	int rc = check_form(tuple, name, err);
 
 	if (!rc)
 		rc = check_proto(tuple, name, err);

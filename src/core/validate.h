@@ -47,9 +47,12 @@ int fo__check_port(const struct fo_port *in, struct fo_port *out, struct fo_erro
 /* fo__check_adj - out->l3_dev is not 0 afterwards. Whether the table has the port is not asked. */
 int fo__check_adj(const struct fo_adj *in, struct fo_adj *out, struct fo_error *err);
 
-/* fo__check_flow - timeout_ms and nat stay as the caller said. Whether the handles live is not
- * asked. */
-int fo__check_flow(const struct fo_flow *in, struct fo_flow *out, struct fo_error *err);
+/* fo__take_flow - a caller's flow of any size in this library's layout, nothing checked but the size. It is apart from
+ * the check so that the way to the flow's keys can begin while they are judged. */
+int fo__take_flow(const struct fo_flow *in, struct fo_flow *out, struct fo_error *err);
+
+/* fo__check_flow - one that fo__take_flow() gave. Whether the handles live is not asked. */
+int fo__check_flow(const struct fo_flow *flow, struct fo_error *err);
 
 /* fo__check_update - the fields of in that mask names; the others are not looked at and are zero in
  * out. */

@@ -18,13 +18,14 @@
 #define UPDATE_ALL                                                                                           \
 	(FO_UPDATE_TIMEOUT | FO_UPDATE_TAG | FO_UPDATE_MARK | FO_UPDATE_DSCP | FO_UPDATE_ADJ | FO_UPDATE_USER)
 
-static int refuse(struct fo_error *err, enum fo_reason reason, const char *field, const char *text)
+static __attribute__((noinline)) int refuse(struct fo_error *err, enum fo_reason reason, const char *field,
+					    const char *text)
 {
 	return fo__fail(err, -EINVAL, reason, FO_STAGE_VALIDATE, field, "%s %s", field, text);
 }
 
-static int refuse_dir(struct fo_error *err, enum fo_reason reason, const char *array, unsigned int d,
-		      const char *text)
+static __attribute__((noinline)) int refuse_dir(struct fo_error *err, enum fo_reason reason,
+						const char *array, unsigned int d, const char *text)
 {
 	char field[sizeof(err->field)];
 
@@ -32,7 +33,7 @@ static int refuse_dir(struct fo_error *err, enum fo_reason reason, const char *a
 	return refuse(err, reason, field, text);
 }
 
-static int check_nat(const struct fo_flow *flow, struct fo_error *err)
+static inline int check_nat(const struct fo_flow *flow, struct fo_error *err)
 {
 	struct fo__nat nat = fo__nat_of(flow->tuple);
 	bool src = nat.src_addr || nat.src_port;
@@ -55,7 +56,7 @@ static int check_nat(const struct fo_flow *flow, struct fo_error *err)
 	return 0;
 }
 
-static int check_tuples(const struct fo_flow *flow, struct fo_error *err)
+static inline int check_tuples(const struct fo_flow *flow, struct fo_error *err)
 {
 	const struct fo_tuple *t = flow->tuple;
 	int rc = fo__check_flow_tuple(&t[FO_ORIGINAL], FO_ORIGINAL, err);
@@ -78,7 +79,7 @@ static int check_tuples(const struct fo_flow *flow, struct fo_error *err)
 	return check_nat(flow, err);
 }
 
-static int check_dscp(const uint8_t dscp[2], struct fo_error *err)
+static inline int check_dscp(const uint8_t dscp[2], struct fo_error *err)
 {
 	unsigned int d;
 
@@ -89,7 +90,7 @@ static int check_dscp(const uint8_t dscp[2], struct fo_error *err)
 	return 0;
 }
 
-static int check_handles(const fo_adj_id adj[2], struct fo_error *err)
+static inline int check_handles(const fo_adj_id adj[2], struct fo_error *err)
 {
 	unsigned int d;
 
@@ -100,28 +101,36 @@ static int check_handles(const fo_adj_id adj[2], struct fo_error *err)
 	return 0;
 }
 
-int fo__check_flow(const struct fo_flow *in, struct fo_flow *out, struct fo_error *err)
+int fo__take_flow(const struct fo_flow *in, struct fo_flow *out, struct fo_error *err)
 {
-	struct fo_flow flow;
-	int rc = fo__take(&flow, sizeof(flow), FO__FLOW_MIN, in, "flow", err);
+	size_t size;
 
+	if (!in)
+		return fo__take(out, sizeof(*out), FO__FLOW_MIN, in, "flow", err);
+	memcpy(&size, in, sizeof(size));
+	if (size != sizeof(*out))
+		return fo__take(out, sizeof(*out), FO__FLOW_MIN, in, "flow", err);
+	memcpy(out, in, sizeof(*out));
+	return 0;
+}
+
+int fo__check_flow(const struct fo_flow *flow, struct fo_error *err)
+{
+	int rc = check_tuples(flow, err);
+
+	if (!rc)
+		rc = check_handles(flow->adj, err);
+	if (!rc)
+		rc = check_dscp(flow->dscp, err);
+	if (!rc)
+		rc = fo__check_timeout(flow->timeout_ms, "timeout_ms", err);
 	if (rc)
 		return rc;
-	rc = check_tuples(&flow, err);
-	if (!rc)
-		rc = check_handles(flow.adj, err);
-	if (!rc)
-		rc = check_dscp(flow.dscp, err);
-	if (!rc)
-		rc = fo__check_timeout(flow.timeout_ms, "timeout_ms", err);
-	if (rc)
-		return rc;
-	if (flow.needs & ~FO__CAP_ALL)
+	if (flow->needs & ~FO__CAP_ALL)
 		return refuse(err, FO_R_ARGUMENT, "needs",
 			      "has bits that are no FO_CAP_ of this library: clear them or link a newer one");
-	if (flow.reserved)
+	if (flow->reserved)
 		return refuse(err, FO_R_ARGUMENT, "reserved", "must be zero");
-	*out = flow;
 	return 0;
 }
 
@@ -129,7 +138,7 @@ int fo__check_update(uint32_t mask, const struct fo_flow *in, struct fo_flow *ou
 {
 	struct fo_flow all;
 	struct fo_flow named;
-	int rc = fo__take(&all, sizeof(all), FO__FLOW_MIN, in, "flow", err);
+	int rc = fo__take_flow(in, &all, err);
 
 	if (rc)
 		return rc;

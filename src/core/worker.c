@@ -10,10 +10,10 @@ int fo_worker_open(struct fo_table *table, const struct fo_worker_options *opts,
 		   struct fo_error *err)
 {
 	struct fo_worker_options options;
-	int code = 0;
+	int code = fo__need_table(table, err);
 
 	FO_INIT(&options);
-	if (opts)
+	if (!code && opts)
 		code = fo__take(&options, sizeof(options), OPTIONS_MIN, opts, "opts", err);
 	if (code)
 		return code;

@@ -18,15 +18,56 @@
 #define FO__PROTO_UDP	 17u
 #define FO__PROTO_ICMPV6 58u
 
+/* fo__parsed.marks: FIN, SYN, RST as in TCP, and: */
+#define FO__MARK_FLAGS 0x07u
+#define FO__MARK_OTHER 0x80u /* anything but IPv4 TCP or UDP in plain Ethernet */
+
 struct fo__parsed {
 	struct fo__key key; /* hash not yet filled in */
 	uint64_t encap;	    /* ingress word, fo__encap_word() */
 	uint16_t l3;	    /* offset of the IP header from data */
-	uint16_t l4;	    /* offset of the L4 header from data */
 	uint16_t ip_len;    /* of the whole IP packet */
-	uint8_t tcp_flags;
-	uint8_t l4_len; /* L4 header: TCP's data offset, else 8 */
+	uint8_t marks;	    /* 0 of what is forwarded without a further look */
+	uint8_t checksum;   /* its offset in the L4 header, when marks are 0 */
+	uint8_t number;	    /* the caller's */
+	uint8_t unused;
 };
+
+/* How the L4 header of a protocol is checked without a branch for TCP or UDP: of the 16-bit word at this offset, these
+ * bits, shifted, are a length that must reach least and stay within the packet, and these are flags. */
+struct fo__l4_rule {
+	uint8_t at;
+	uint8_t shift;
+	uint16_t mask;
+	uint8_t least;
+	uint8_t flags;
+	uint8_t checksum; /* offset of the checksum */
+	uint8_t unused;
+};
+
+#define FO__L4_RULES (FO__PROTO_UDP + 1)
+
+/* Protocols that are not there have a least that their mask of 0 cannot reach. */
+static const struct fo__l4_rule fo__l4_rules[FO__L4_RULES] = {
+	[0 ... FO__PROTO_TCP - 1] = {.least = 0xff},
+	[FO__PROTO_TCP] =
+		{.at = 12, .shift = 10, .mask = 0x3c, .least = 20, .flags = FO__MARK_FLAGS, .checksum = 16},
+	[FO__PROTO_TCP + 1 ... FO__PROTO_UDP - 1] = {.least = 0xff},
+	[FO__PROTO_UDP] = {.at = 4, .mask = 0xffff, .least = 8, .checksum = 6},
+};
+
+/* Offset of the L4 header from data. */
+static inline uint32_t fo__parsed_l4(const struct fo__parsed *parsed)
+{
+	return parsed->l3 + (fo__key_is_v6(&parsed->key) ? 40u : 20u);
+}
+
+/* A 16-bit constant of the wire as fo__load16() sees it. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FO__WIRE16(value) ((uint16_t)((value) >> 8 | ((value)&0xff) << 8))
+#else
+#define FO__WIRE16(value) ((uint16_t)(value))
+#endif
 
 static inline unsigned int fo__be16(const uint8_t *p)
 {
@@ -92,22 +133,19 @@ static inline unsigned int fo__parse_l4(struct fo__parsed *out, const uint8_t *l
 	if (proto == FO__PROTO_TCP) {
 		if (left < 20 || have < 20 || l4[12] >> 4 < 5 || (uint32_t)(l4[12] >> 4) * 4 > left)
 			return FO_R_MALFORMED;
-		out->l4_len = (uint8_t)(l4[12] >> 4 << 2);
-		out->tcp_flags = l4[13] & (FO__TCP_FIN | FO__TCP_SYN | FO__TCP_RST);
+		out->marks = FO__MARK_OTHER | (l4[13] & FO__MARK_FLAGS);
 		out->key.ports = fo__load32(l4);
 	} else if (proto == FO__PROTO_UDP) {
 		if (left < 8 || have < 8 || fo__be16(l4 + 4) < 8 || fo__be16(l4 + 4) > left)
 			return FO_R_MALFORMED;
-		out->l4_len = 8;
-		out->tcp_flags = 0;
+		out->marks = FO__MARK_OTHER;
 		out->key.ports = fo__load32(l4);
 	} else if (proto == (v6 ? FO__PROTO_ICMPV6 : FO__PROTO_ICMP)) {
 		if (left < 8 || have < 8)
 			return FO_R_MALFORMED;
 		if (l4[1] || (v6 ? (l4[0] & 0xfe) != 128 : l4[0] & 0xf7))
 			return FO_R_ICMP_TYPE;
-		out->l4_len = 8;
-		out->tcp_flags = 0;
+		out->marks = FO__MARK_OTHER;
 		/* identifier, type, code: the key's ports in memory order */
 		memcpy(&type_code, l4 + 4, 2);
 		memcpy((uint8_t *)&type_code + 2, l4, 2);
@@ -134,7 +172,6 @@ static inline unsigned int fo__parse_v4(struct fo__parsed *out, const uint8_t *l
 	if (fo__be16(l3 + 6) & 0x3fff)
 		return FO_R_FRAGMENT;
 	out->ip_len = (uint16_t)length;
-	out->l4 = (uint16_t)(out->l3 + 20);
 	out->key.address4 = fo__load64(l3 + 12);
 	if (l3[8] <= 1)
 		return FO_R_TTL;
@@ -162,52 +199,98 @@ static inline unsigned int fo__parse_v6(struct fo__parsed *out, const uint8_t *l
 	if (fo__is_extension(l3[6]))
 		return FO_R_EXT_HEADER;
 	out->ip_len = (uint16_t)(payload + 40);
-	out->l4 = (uint16_t)(out->l3 + 40);
 	out->key.address6 = l3 + 8;
 	if (l3[7] <= 1)
 		return FO_R_TTL;
 	return fo__parse_l4(out, l3 + 40, payload, have - 40, l3[6], 1);
 }
 
+/* ---- what nearly all packets are ----
+ *
+ * Untagged, no options or extension headers, TCP or UDP, all headers at hand. The quick parsers only accept; whatever they
+ * do not take, the whole parser judges. No branch depends on TCP or UDP: traffic mixes them.
+ */
+
+#define FO__QUICK_L3 14u
 /* Ethernet, IPv4 and TCP's fixed part. */
 #define FO__QUICK_HEADERS 54u
 
-/* What nearly all packets are: untagged IPv4 without options, TCP or UDP, all headers at hand. Only accepts; whatever
- * it does not take, the whole parser judges. No branch depends on TCP or UDP: traffic mixes them. */
-static inline int fo__parse_quick(const struct fo_packet *packet, struct fo__parsed *out)
+/* Is the L4 header sound, of which left bytes are in the IP packet (may be negative) and have in memory? */
+static inline int fo__quick_l4(struct fo__parsed *out, const uint8_t *l4, unsigned int proto, int32_t left,
+			       uint32_t have)
 {
-	const uint8_t *l3, *l4;
-	uint32_t proto, tcp, length, left, word, l4_len, least, body;
+	const struct fo__l4_rule *rule = &fo__l4_rules[proto];
+	uint32_t word, length;
 
-	if (!packet->data || packet->contiguous < FO__QUICK_HEADERS || packet->length < FO__QUICK_HEADERS)
+	if (have < rule->least)
 		return 0;
-	l3 = packet->data + 14;
-	l4 = l3 + 20;
-	if ((packet->flags & FO_PKT_VLAN) || fo__be16(l3 - 2) != 0x0800 || l3[0] != 0x45)
+	word = fo__be16(l4 + rule->at);
+	length = word >> rule->shift & rule->mask;
+	out->marks = (uint8_t)(word & rule->flags);
+	out->checksum = rule->checksum;
+	return length >= rule->least && (int32_t)length <= left;
+}
+
+/* IPv4. scope, encap and l3 are not written: fo__parsed_complete(). */
+static inline int fo__quick_v4(const struct fo_packet *packet, struct fo__parsed *out)
+{
+	const uint8_t *l3;
+	uint32_t proto, length;
+
+	if (!packet->data || packet->contiguous < FO__QUICK_HEADERS || (packet->flags & FO_PKT_VLAN))
 		return 0;
-	length = fo__be16(l3 + 2);
+	l3 = packet->data + FO__QUICK_L3;
+	if (fo__load16(l3 - 2) != FO__WIRE16(0x0800) || l3[0] != 0x45 ||
+	    (fo__load16(l3 + 6) & FO__WIRE16(0x3fff)) || l3[8] <= 1)
+		return 0;
 	proto = l3[9];
-	if ((proto != FO__PROTO_TCP && proto != FO__PROTO_UDP) || (fo__be16(l3 + 6) & 0x3fff) || l3[8] <= 1)
+	length = fo__be16(l3 + 2);
+	if (length + FO__QUICK_L3 > packet->length || proto >= FO__L4_RULES)
 		return 0;
-	tcp = 0u - (proto == FO__PROTO_TCP);
-	least = 8 + (12 & tcp);
-	left = length - 20;
-	/* TCP: data offset and flags; UDP: length */
-	word = fo__be16(l4 + 4 + (8 & tcp));
-	l4_len = 8 + (((word >> 12 << 2) - 8) & tcp);
-	body = word ^ ((word ^ l4_len) & tcp);
-	if (length < 28 || length > packet->length - 14 || body < least || body > left)
+	if (!fo__quick_l4(out, l3 + 20, proto, (int32_t)length - 20, UINT32_MAX))
 		return 0;
 	out->key.address4 = fo__load64(l3 + 12);
-	out->key.ports = fo__load32(l4);
-	out->key.scope = packet->scope;
+	out->key.ports = fo__load32(l3 + 20);
 	out->key.code = (uint8_t)proto;
-	out->encap = 0;
-	out->l3 = 14;
-	out->l4 = 34;
 	out->ip_len = (uint16_t)length;
-	out->tcp_flags = (uint8_t)(word & tcp & 7);
-	out->l4_len = (uint8_t)l4_len;
+	return 1;
+}
+
+/* What fo__quick_v4() left to those who ask. */
+static inline void fo__parsed_complete(struct fo__parsed *parsed, const struct fo_packet *packet)
+{
+	if (parsed->marks & FO__MARK_OTHER)
+		return;
+	parsed->key.scope = packet->scope;
+	parsed->encap = 0;
+	parsed->l3 = FO__QUICK_L3;
+}
+
+/* IPv6, all of it written. */
+static __attribute__((noinline)) int fo__quick_v6(const struct fo_packet *packet, struct fo__parsed *out)
+{
+	const uint8_t *l3;
+	uint32_t proto, length;
+
+	if (!packet->data || packet->contiguous < FO__QUICK_L3 + 48 || (packet->flags & FO_PKT_VLAN))
+		return 0;
+	l3 = packet->data + FO__QUICK_L3;
+	if (fo__load16(l3 - 2) != FO__WIRE16(0x86dd) || l3[0] >> 4 != 6 || l3[7] <= 1)
+		return 0;
+	proto = l3[6];
+	length = fo__be16(l3 + 4) + 40;
+	if (length + FO__QUICK_L3 > packet->length || length > UINT16_MAX || proto >= FO__L4_RULES)
+		return 0;
+	if (!fo__quick_l4(out, l3 + 40, proto, (int32_t)length - 40, packet->contiguous - FO__QUICK_L3 - 40))
+		return 0;
+	out->key.address6 = l3 + 8;
+	out->key.ports = fo__load32(l3 + 40);
+	out->key.code = (uint8_t)(proto | FO__CODE_V6);
+	out->key.scope = packet->scope;
+	out->encap = 0;
+	out->l3 = FO__QUICK_L3;
+	out->ip_len = (uint16_t)length;
+	out->marks |= FO__MARK_OTHER;
 	return 1;
 }
 

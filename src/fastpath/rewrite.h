@@ -10,22 +10,15 @@
 
 #include "fastpath/parse.h"
 
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define FO__TTL_ONE 0x0001u
-#else
-#define FO__TTL_ONE 0x0100u
-#endif
-
 static inline unsigned int fo__checksum_offset(unsigned int proto)
 {
 	return proto == FO__PROTO_TCP ? 16 : proto == FO__PROTO_UDP ? 6 : 2;
 }
 
 /* The L4 checksum: whole (delta), or partial (the pseudo header's sum, uncomplemented: address alone). */
-static inline void fo__rewrite_l4(uint8_t *l4, unsigned int proto, int partial, uint16_t delta,
+static inline void fo__rewrite_l4(uint8_t *at, unsigned int proto, int partial, uint16_t delta,
 				  uint16_t address)
 {
-	uint8_t *at = l4 + 2 + ((proto == FO__PROTO_UDP) << 2) + (14 & (0u - (proto == FO__PROTO_TCP)));
 	uint16_t sum = fo__load16(at);
 
 	if (__builtin_expect(partial, 0)) {
@@ -49,28 +42,49 @@ static inline void fo__rewrite_ports(uint8_t *l4, unsigned int proto, uint32_t p
 		memcpy(l4 + 4, &ports, 2);
 }
 
-static inline void fo__rewrite_v4(uint8_t *l3, const struct fo__line *line, uint32_t ctl, unsigned int dscp,
-				  int partial)
+/* IPv4 with TCP or UDP. A flow without NAT has its own addresses as new ones and deltas of zero: no branch for it, none
+ * for TCP or UDP. */
+static inline void fo__rewrite_plain(uint8_t *l3, const struct fo__line *line,
+				     const struct fo__parsed *parsed, uint16_t l4_delta)
 {
-	/* the word minus one TTL: ~m + (m - one) is the same for every m */
-	uint32_t delta = 0xffff - FO__TTL_ONE;
+	uint8_t *l4 = l3 + 20, *at = l4 + parsed->checksum;
 
 	l3[8]--;
-	if (__builtin_expect(dscp, 0)) {
+	fo__store16(l3 + 10, fo__csum_apply(fo__load16(l3 + 10), line->key.v4.ip_delta));
+	memcpy(l3 + 12, &line->key.v4.new_src, 8);
+	memcpy(l4, &line->key.v4.new_ports, 4);
+	fo__rewrite_l4(at, parsed->key.code, 0, l4_delta, 0);
+}
+
+static inline void fo__rewrite_v4(uint8_t *l3, const struct fo__line *line, unsigned int proto,
+				  uint16_t l4_delta, unsigned int dscp, int partial)
+{
+	uint16_t delta = line->key.v4.ip_delta;
+	uint8_t *l4 = l3 + 20;
+
+	if (dscp) {
 		uint16_t before = fo__load16(l3);
 
 		l3[1] = (uint8_t)(dscp << 2 | (l3[1] & 3));
-		delta += fo__csum_change(before, fo__load16(l3));
+		delta = fo__csum_fold(delta + fo__csum_change(before, fo__load16(l3)));
 	}
-	if (ctl & FO__CTL_NAT) {
-		unsigned int proto = l3[9];
-
-		delta += line->key.v4.address_delta;
-		memcpy(l3 + 12, &line->key.v4.new_src, 8);
-		fo__rewrite_ports(l3 + 20, proto, line->key.v4.new_ports);
-		fo__rewrite_l4(l3 + 20, proto, partial, (uint16_t)(ctl >> 16), line->key.v4.address_delta);
-	}
+	l3[8]--;
 	fo__store16(l3 + 10, fo__csum_apply(fo__load16(l3 + 10), delta));
+	memcpy(l3 + 12, &line->key.v4.new_src, 8);
+	fo__rewrite_ports(l4, proto, line->key.v4.new_ports);
+	fo__rewrite_l4(l4 + fo__checksum_offset(proto), proto, partial, l4_delta, line->key.v4.address_delta);
+}
+
+/* The address delta of NAT66, which has no place in the line. */
+static uint16_t fo__delta_v6(const uint8_t *l3, const struct fo__line *mirror)
+{
+	uint32_t delta = 0;
+
+	for (unsigned int i = 0; i < 16; i += 2) {
+		delta += fo__csum_change(fo__load16(l3 + 8 + i), fo__load16(mirror->key.v6.dst + i));
+		delta += fo__csum_change(fo__load16(l3 + 24 + i), fo__load16(mirror->key.v6.src + i));
+	}
+	return fo__csum_fold(delta);
 }
 
 /* NAT66 takes the new addresses from the mirror line's key. Out of line: plain IPv6 does not come here. */
@@ -79,12 +93,9 @@ static __attribute__((noinline)) void fo__rewrite_nat66(uint8_t *l3, const struc
 {
 	unsigned int proto = l3[6];
 	uint8_t *l4 = l3 + 40;
-	uint32_t address = 0, ports = 0;
+	uint16_t address = partial ? fo__delta_v6(l3, mirror) : 0;
+	uint32_t ports = 0;
 
-	for (unsigned int i = 0; i < 16; i += 2) {
-		address += fo__csum_change(fo__load16(l3 + 8 + i), fo__load16(mirror->key.v6.dst + i));
-		address += fo__csum_change(fo__load16(l3 + 24 + i), fo__load16(mirror->key.v6.src + i));
-	}
 	memcpy(l3 + 8, mirror->key.v6.dst, 16);
 	memcpy(l3 + 24, mirror->key.v6.src, 16);
 	if (proto == FO__PROTO_ICMPV6) {
@@ -94,7 +105,7 @@ static __attribute__((noinline)) void fo__rewrite_nat66(uint8_t *l3, const struc
 		memcpy((uint8_t *)&ports + 2, &mirror->ports, 2);
 	}
 	fo__rewrite_ports(l4, proto, ports);
-	fo__rewrite_l4(l4, proto, partial, delta, fo__csum_fold(address));
+	fo__rewrite_l4(l4 + fo__checksum_offset(proto), proto, partial, delta, address);
 }
 
 static inline void fo__rewrite_v6(uint8_t *l3, const struct fo__line *mirror, uint32_t ctl, unsigned int dscp,
@@ -110,15 +121,11 @@ static inline void fo__rewrite_v6(uint8_t *l3, const struct fo__line *mirror, ui
 		fo__rewrite_nat66(l3, mirror, (uint16_t)(ctl >> 16), partial);
 }
 
-/* Copy n bytes, 14 <= n <= 30, in two overlapping pieces. */
+/* Copy n bytes, 18 <= n <= 30, in two overlapping pieces. */
 static inline void fo__copy_header(uint8_t *to, const uint8_t *from, unsigned int n)
 {
-	if (__builtin_expect(n == 14, 1)) {
-		memcpy(to, from, 14);
-	} else {
-		memcpy(to, from, 16);
-		memcpy(to + n - 16, from + n - 16, 16);
-	}
+	memcpy(to, from, 16);
+	memcpy(to + n - 16, from + n - 16, 16);
 }
 
 /* The L2 header before the IP packet, and the packet's new place, length and port. */
@@ -127,33 +134,47 @@ static inline void fo__rewrite_l2(struct fo_packet *packet, const struct fo__par
 {
 	uint32_t n = to->header_len, length = n + parsed->ip_len;
 	uint32_t shift = n - parsed->l3; /* may wrap: all of it is modulo 2^32 */
-	uint8_t *l3 = packet->data + parsed->l3, *start = l3 - n;
-	unsigned int v6 = parsed->key.code & FO__CODE_V6;
+	uint8_t *l3 = packet->data + parsed->l3;
+	unsigned int pppoe = to->flags & FO__ENTRY_PPPOE;
 
-	fo__copy_header(start, to->header, n);
-	if (__builtin_expect(to->flags & FO__ENTRY_PPPOE, 0)) {
+	if (n == 14)
+		memcpy(l3 - 14, to->header, 14);
+	else
+		fo__copy_header(l3 - n, to->header, n);
+	if (pppoe) {
 		unsigned int inner = parsed->ip_len + 2u;
 
 		l3[-4] = (uint8_t)(inner >> 8);
 		l3[-3] = (uint8_t)inner;
-		l3[-2] = 0x00;
-		l3[-1] = v6 ? 0x57 : 0x21;
-	} else {
-		l3[-2] = v6 ? 0x86 : 0x08;
-		l3[-1] = v6 ? 0xdd : 0x00;
 	}
-	if (__builtin_expect(shift, 0)) {
-		packet->data = start;
-		packet->headroom = (uint16_t)(packet->headroom - shift);
-		packet->contiguous += shift;
-		if (packet->flags & FO_PKT_CSUM_PARTIAL)
-			packet->csum_start = (uint16_t)(packet->csum_start + shift);
+	if (fo__key_is_v6(&parsed->key)) {
+		/* entries have IPv4's */
+		l3[-2] = pppoe ? 0x00 : 0x86;
+		l3[-1] = pppoe ? 0x57 : 0xdd;
 	}
+	packet->data = l3 - n;
+	packet->headroom = (uint16_t)(packet->headroom - shift);
+	packet->contiguous += shift;
+	if (packet->flags & FO_PKT_CSUM_PARTIAL)
+		packet->csum_start = (uint16_t)(packet->csum_start + shift);
 	if (packet->contiguous > length)
 		packet->contiguous = length;
 	packet->length = length;
 	packet->out_port = to->port;
 	packet->flags &= ~FO_PKT_VLAN;
+}
+
+/* The same of a packet that came in plain Ethernet and leaves so: it stays where it is. */
+static inline void fo__rewrite_ethernet(struct fo_packet *packet, uint8_t *data, uint32_t ip_len,
+					const struct fo__entry *to)
+{
+	uint32_t length = FO__QUICK_L3 + ip_len;
+
+	memcpy(data, to->header, FO__QUICK_L3);
+	if (__builtin_expect(packet->contiguous > length, 0))
+		packet->contiguous = length;
+	packet->length = length;
+	packet->out_port = to->port;
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* counters.c - what the lines of a connection have counted, read as 64-bit totals.
  *
- * The owner worker of a direction counts in the line (packets in 32 bits), every other worker in the cold part.
+ * The owner worker of a direction counts in the line (packets in 32 bits), every other worker in struct fo__shared.
  * Control counts the wraps of the 32-bit counters whenever it passes by; the sweep does so often enough. */
 #include "flowtable/flowtable.h"
 
@@ -14,6 +14,11 @@ static void fold_one(struct fo__cold *cold, unsigned int dir, uint8_t bit, uint3
 	cold->flags = (uint8_t)((cold->flags & ~bit) | top);
 }
 
+static uint32_t shared_packets(const struct fo_flowtable *table, uint32_t conn, unsigned int dir)
+{
+	return table->shared ? fo__load_relaxed(&table->shared[conn].packets[dir]) : 0;
+}
+
 void fo__conn_fold(struct fo_flowtable *table, uint32_t conn)
 {
 	struct fo__cold *cold = &table->cold[conn];
@@ -22,8 +27,7 @@ void fo__conn_fold(struct fo_flowtable *table, uint32_t conn)
 		const struct fo__line *line = &table->lines[conn * 2 + dir];
 
 		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_OWNED << dir), fo__load_relaxed(&line->packets));
-		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_SHARED << dir),
-			 fo__load_relaxed(&cold->shared_packets[dir]));
+		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_SHARED << dir), shared_packets(table, conn, dir));
 	}
 }
 
@@ -42,19 +46,21 @@ void fo__conn_counters(const struct fo_flowtable *table, uint32_t conn, uint64_t
 
 	memset(out, 0, sizeof(*out));
 	out->size = sizeof(*out);
-	out->flags =
-		FO_STATS_PACKETS | FO_STATS_BYTES | (cold->flags & FO__COLD_SILENT ? 0 : FO_STATS_LAST_SEEN);
+	out->flags = table->stats_flags | FO_STATS_PACKETS | FO_STATS_BYTES |
+		     (cold->flags & FO__COLD_SILENT ? 0 : FO_STATS_LAST_SEEN);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		const struct fo__line *line = &table->lines[conn * 2 + dir];
 		uint32_t owned = fo__load_relaxed(&line->packets);
-		uint32_t shared = fo__load_relaxed(&cold->shared_packets[dir]);
+		uint32_t shared = shared_packets(table, conn, dir);
 		uint32_t wraps = cold->wraps[dir];
 
 		/* A wrap since the last fold counts as well. */
 		wraps += (cold->flags & (FO__COLD_TOP_OWNED << dir)) && !(owned >> 31);
 		wraps += (cold->flags & (FO__COLD_TOP_SHARED << dir)) && !(shared >> 31);
 		out->packets[dir] = ((uint64_t)wraps << 32) + owned + shared;
-		out->bytes[dir] = fo__count_read(&line->bytes) + fo__count_read(&cold->shared_bytes[dir]);
+		out->bytes[dir] = fo__count_read(&line->bytes);
+		if (table->shared)
+			out->bytes[dir] += fo__count_read(&table->shared[conn].bytes[dir]);
 		out->last_seen_ms[dir] = widen(fo__load_relaxed(&line->last_ms), now_ms);
 		if (fo__load_relaxed(&line->ctl) & FO__CTL_GRO)
 			out->flags |= FO_STATS_GRO_AGGREGATED;

@@ -11,12 +11,24 @@
 
 #include "flowtable/atomics.h"
 
+/* Epochs go round. One announced so much late could pass for a new one: as many objects as can wait for a worker that
+ * stands still, 2^30 connections and a few more, must still be told from it by fo__progress_past(). */
+#define FO__EPOCH_LATE (UINT32_C(1) << 29)
+
 /* Worker: begin, or re-announce within, a burst. The second load orders everything after it behind the epoch that
- * control has made visible (see docs/ARCHITECTURE.md, grace periods). */
+ * control has made visible (see docs/CONCURRENCY.md, grace periods). A worker that slept between load and store for
+ * hundreds of millions of stamps announces anew. */
 static inline void fo__epoch_enter(_Atomic uint32_t *mine, _Atomic uint32_t *global)
 {
-	fo__store_seq(mine, fo__load_relaxed(global));
-	(void)fo__load_seq(global);
+	uint32_t epoch = fo__load_relaxed(global), seen;
+
+	for (;;) {
+		fo__store_seq(mine, epoch);
+		seen = fo__load_seq(global);
+		if (__builtin_expect(seen - epoch < FO__EPOCH_LATE, 1))
+			return;
+		epoch = seen;
+	}
 }
 
 /* Worker: end a burst. */
@@ -25,20 +37,13 @@ static inline void fo__epoch_leave(_Atomic uint32_t *mine)
 	fo__store_release(mine, 0);
 }
 
-/* Is a worker that announced mine past stamp? */
-static inline int fo__epoch_past(uint32_t mine, uint32_t stamp)
-{
-	return !mine || (int32_t)(mine - stamp) >= 0;
-}
-
-/* Control: stamp everything changed so far. Never 0. */
+/* Control, which alone changes the epoch: stamp everything changed so far. The epoch is never 0, not for a moment: a
+ * worker that announced it would count as offline for a whole burst. */
 static inline uint32_t fo__epoch_stamp(_Atomic uint32_t *global)
 {
-	uint32_t stamp = atomic_fetch_add_explicit(global, 1, memory_order_seq_cst) + 1;
+	uint32_t step = fo__load_relaxed(global) == UINT32_MAX ? 2 : 1;
 
-	if (!stamp)
-		stamp = atomic_fetch_add_explicit(global, 1, memory_order_seq_cst) + 1;
-	return stamp;
+	return atomic_fetch_add_explicit(global, step, memory_order_seq_cst) + step;
 }
 
 #endif

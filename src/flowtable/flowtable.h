@@ -7,6 +7,7 @@
  *   connection   a slot; two lines and a cold part (record.h)
  *   index        hash of tuple and scope -> direction numbers (index.h)
  *   side         an adjacency in a scope, as the packet path sees it (sides.h)
+ *   filter       what workers pass on until control has ended it (filter.h)
  *   worker       a place of one packet loop: epoch, counters, ring of connections that saw FIN or RST
  *
  * Life of a connection: FREE -> LIVE -> DRAIN (DEAD set, workers may still count) -> ENDED (counters final, its terminal
@@ -18,10 +19,12 @@
 #define FO_FLOWTABLE_FLOWTABLE_H
 
 #include "flowtable/epoch.h"
+#include "flowtable/filter.h"
 #include "flowtable/index.h"
 #include "flowtable/key.h"
 #include "flowtable/record.h"
 #include "flowtable/sides.h"
+#include "flowtable/tags.h"
 
 #define FO__RING 256u /* connections a worker can report between two polls; more are found by the sweep */
 
@@ -33,6 +36,7 @@ struct fo_worker {
 	uint32_t number;	    /* 0 .. max_workers - 1; owner byte is number + 1 */
 	uint32_t flags;		    /* FO_WORKER_ bits */
 	_Atomic uint32_t ring_head; /* worker pushes */
+	_Atomic uint32_t ring_lost; /* ... and found no room: control looks at all flows */
 	_Atomic uint32_t open;
 	struct fo__count forwarded_packets;
 	struct fo__count forwarded_bytes;
@@ -72,6 +76,8 @@ struct fo__batches {
 	uint32_t used;
 };
 
+#define FO__FILTERS 8u /* the one in use, and those that workers may still look at */
+
 struct fo_flowtable {
 	/* read by workers, seldom written */
 	_Alignas(64) _Atomic(struct fo__index *)
@@ -80,8 +86,11 @@ struct fo_flowtable {
 	_Atomic(struct fo__side_view *) view;
 	struct fo__line *lines;
 	struct fo__cold *cold;
-	_Atomic uint32_t gone; /* the table was destroyed */
+	_Atomic(struct fo__filter *) filter; /* flows not to be used any more, or NULL */
+	struct fo__shared *shared;	     /* NULL with one worker at most: nobody to share with */
+	_Atomic uint32_t gone;		     /* the table was destroyed */
 	_Alignas(64) _Atomic uint32_t epoch;
+	_Atomic uint32_t worker_high; /* places of workers ever claimed: those below it */
 
 	/* control */
 	_Alignas(64) struct fo__memory memory;
@@ -96,8 +105,10 @@ struct fo_flowtable {
 	uint32_t hash; /* enum fo__hash_kind */
 	uint32_t max_buckets;
 	uint32_t rotations;
-	uint32_t crowded; /* an insert found no room: rotate */
-	uint64_t moves;	  /* of indexes that are gone */
+	uint32_t index_serial; /* changes of cur and next */
+	uint32_t crowded;      /* an insert found no room: rotate */
+	uint32_t stats_flags;  /* FO_STATS_ bits of all counters, by the backend's nature */
+	uint64_t moves;	       /* of indexes that are gone */
 	struct fo__list free, drain, ended, retired;
 	struct fo__batches drain_grace, retired_grace;
 	struct fo__side *sides;
@@ -109,6 +120,7 @@ struct fo_flowtable {
 	uint32_t entry_high;
 	uint32_t *entry_next; /* links of the two lists */
 	struct fo__deferred deferred[FO__DEFERRED];
+	struct fo__filter filters[FO__FILTERS];
 	_Atomic uint32_t refs; /* the table and its open workers */
 };
 
@@ -140,6 +152,9 @@ struct fo__conn_spec {
 int fo__conn_prepare(struct fo_flowtable *table, const struct fo__conn_spec *spec, uint32_t *out);
 /* Make it LIVE in the index, both directions or none. 0 or -ENOSPC (crowded). */
 int fo__conn_publish(struct fo_flowtable *table, uint32_t conn);
+/* The same by the two searches for its keys, which no upkeep has come after. */
+struct fo__search;
+int fo__conn_publish_as(struct fo_flowtable *table, uint32_t conn, const struct fo__search *search);
 /* Give a prepared slot back, published or not in vain. */
 void fo__conn_abandon(struct fo_flowtable *table, uint32_t conn);
 
@@ -157,7 +172,7 @@ void fo__conn_close(struct fo_flowtable *table, uint32_t conn, unsigned int reas
  * connection is on no list. */
 int fo__conn_drain(struct fo_flowtable *table, uint32_t conn);
 /* DRAIN -> LIVE again (taken off fo__drained()). */
-void fo__conn_revive(struct fo_flowtable *table, uint32_t conn);
+void fo__conn_revive(struct fo_flowtable *table, uint32_t conn, uint32_t now_ms);
 /* The next connection whose counters became final, or FO__NO_SLOT; it is on no list afterwards. */
 uint32_t fo__drained(struct fo_flowtable *table);
 /* DRAIN -> ENDED: its terminal event waits. */
@@ -171,17 +186,46 @@ void fo__conn_retire(struct fo_flowtable *table, uint32_t conn);
 
 /* Free what is past its grace period: slots, entries, memory. Returns how much still waits. */
 uint32_t fo__reclaim(struct fo_flowtable *table);
+/* Free up to n slots that are past it. */
+void fo__reclaim_slots(struct fo_flowtable *table, unsigned int n);
 
-/* Line of a packet's key among all that are in the index; next candidates by repeated calls with the same *at. */
+/* Every line in the index that has one key and scope; next candidates by repeated calls. A search is good until the next
+ * fo__make_way(). */
 struct fo__search {
 	struct fo__key key;
+	uint64_t hash[2]; /* in cur, in next */
+	uint32_t serial; /* fo_flowtable.index_serial when it was begun: hashes of other indexes are no use */
 	unsigned int which; /* index being searched */
 	unsigned int at;
 };
+/* Hashes the key and asks for its buckets; tuple must outlive the search. */
 void fo__search_begin(const struct fo_flowtable *table, struct fo__search *search,
 		      const struct fo_tuple *tuple, uint16_t scope);
 /* Direction number whose key and scope are these, or FO__NO_DIR. Sides are the caller's to compare. */
 uint32_t fo__search_next(const struct fo_flowtable *table, struct fo__search *search);
+/* Is it plain without a look at any line that nothing will be found? */
+static inline int fo__search_is_empty(const struct fo_flowtable *table, const struct fo__search *search)
+{
+	return !fo__load_relaxed(&table->next) &&
+	       fo__index_lacks(fo__load_relaxed(&table->cur), search->hash[0]);
+}
+
+/* Ask for the lines of a connection that is about to be looked at. */
+static inline void fo__conn_touch(const struct fo_flowtable *table, uint32_t conn)
+{
+	__builtin_prefetch(&table->lines[conn * 2], 1, 3);
+	__builtin_prefetch(&table->lines[conn * 2 + 1], 1, 3);
+	__builtin_prefetch(&table->cold[conn], 1, 3);
+}
+
+/* ... and of the slot that the next one prepared will take. */
+static inline void fo__conn_expect(const struct fo_flowtable *table)
+{
+	uint32_t conn = table->free.count ? table->free.first : table->high;
+
+	if (conn < table->slots)
+		fo__conn_touch(table, conn);
+}
 
 /* Read a key back from its line. */
 void fo__conn_tuple(const struct fo_flowtable *table, uint32_t conn, enum fo_dir dir, struct fo_tuple *out);
@@ -204,7 +248,9 @@ uint32_t fo__conn_idle(const struct fo_flowtable *table, uint32_t conn, uint32_t
 
 /* An empty index of this table's keys under a fresh secret; NULL without memory or randomness. */
 struct fo__index *fo__index_for(struct fo_flowtable *table, uint32_t buckets);
-/* One control operation's share of growth, rotation and tidying. */
+/* One control operation's share of growth and rotation; true when there was some. */
+int fo__make_way(struct fo_flowtable *table);
+/* The same, and of tidying when there was none. An add has no need of it: only what goes makes room at home. */
 void fo__upkeep(struct fo_flowtable *table);
 /* Is an index migration under way, or an index crowded? */
 int fo__upkeep_pending(const struct fo_flowtable *table);
@@ -216,11 +262,27 @@ uint32_t fo__index_entries(const struct fo_flowtable *table);
 /* ---- grace periods and workers (workers.c) ---- */
 
 uint32_t fo__stamp(struct fo_flowtable *table);
+
+/* One look at all workers: is one inside a burst, and how many stamps ago did the one announce that is behind most. Ages,
+ * not epochs, are compared: epochs go round, and of two that are half a round apart neither is older by its sign. */
+struct fo__progress {
+	uint32_t inside;
+	uint32_t now; /* the table's epoch */
+	uint32_t age;
+};
+struct fo__progress fo__progress(const struct fo_flowtable *table);
+/* Is the grace period over of a stamp that was taken before the look? */
+static inline int fo__progress_past(struct fo__progress progress, uint32_t stamp)
+{
+	return !progress.inside || progress.age <= progress.now - stamp;
+}
 int fo__grace_over(const struct fo_flowtable *table, uint32_t stamp);
 int fo__workers_online(const struct fo_flowtable *table);
 /* Free two blocks when no worker can look any more. 0, or -EAGAIN: too many wait already (try fo__defer_room() first). */
 int fo__defer(struct fo_flowtable *table, void *ptr0, size_t size0, void *ptr1, size_t size1);
 int fo__defer_room(struct fo_flowtable *table);
+/* Free the blocks that nobody can look at any more; how many still wait. */
+uint32_t fo__deferred_free(struct fo_flowtable *table);
 
 /* Any thread. 0 or -ENOSPC. */
 int fo__worker_claim(struct fo_flowtable *table, uint32_t flags, struct fo_worker **out);
@@ -228,6 +290,8 @@ int fo__worker_claim(struct fo_flowtable *table, uint32_t flags, struct fo_worke
 void fo__worker_release(struct fo_worker *worker);
 /* Has a worker reported one that was not taken yet? */
 int fo__worker_reports(const struct fo_flowtable *table);
+/* Has a report found no room since this was last asked? */
+int fo__worker_reports_lost(struct fo_flowtable *table);
 /* Next connection that a worker reported as closing, or FO__NO_SLOT. */
 uint32_t fo__worker_reported(struct fo_flowtable *table);
 

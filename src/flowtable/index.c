@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* index.c - the writer's side of the index: place, displace, remove, tidy, migrate. See index.h for what readers
- * rely on; the readers' side is lookup.h. */
+ * rely on; the readers' side is src/fastpath. */
 #include "flowtable/index.h"
 #include "flowtable/steps.h"
+#include "flowtable/tags.h"
 
 #include <errno.h>
 
@@ -18,10 +19,9 @@ static inline void set_meta(struct fo__bucket *bucket, uint32_t meta)
 
 static int free_slot(const struct fo__bucket *bucket)
 {
-	for (unsigned int i = 0; i < FO__BUCKET_SLOTS; i++)
-		if (!fo__load_relaxed(&bucket->tag[i]))
-			return (int)i;
-	return -1;
+	uint32_t empty = fo__bucket_match(bucket, 0);
+
+	return empty ? __builtin_ctz(empty) : -1;
 }
 
 static void publish(struct fo__bucket *bucket, unsigned int slot, uint16_t tag, uint32_t dir)
@@ -55,7 +55,7 @@ static void note_back(struct fo__bucket *home)
 	set_meta(home, meta);
 }
 
-static int place_home(struct fo__index *index, uint64_t hash, uint32_t dir)
+static inline int place_home(struct fo__index *index, uint64_t hash, uint32_t dir)
 {
 	struct fo__bucket *home = &index->buckets[fo__index_home(index->count, hash)];
 	int slot = free_slot(home);
@@ -96,8 +96,10 @@ static int move_away(struct fo__index *index, struct fo__bucket *bucket, unsigne
 {
 	uint32_t dir = fo__load_relaxed(&bucket->dir[slot]);
 	uint64_t hash = index->rehash(index->ctx, &index->secret, dir);
-	int foreign = (meta_of(bucket) & FO__META_FOREIGN(slot)) != 0;
-	int err = foreign ? place_home(index, hash, dir) : place_second(index, hash, dir);
+	int foreign = (meta_of(bucket) & FO__META_FOREIGN(slot)) != 0, err;
+
+	index->touched += 2; /* the line and the other bucket */
+	err = foreign ? place_home(index, hash, dir) : place_second(index, hash, dir);
 
 	if (err)
 		return err;
@@ -115,28 +117,33 @@ static int make_room(struct fo__index *index, struct fo__bucket *bucket)
 	return -ENOSPC;
 }
 
+/* Not at home; and when the second bucket is full too, one entry of either moves to where it may lie as well. */
+static __attribute__((noinline)) int place_away(struct fo__index *index, uint64_t hash, uint32_t dir)
+{
+	index->touched++;
+	if (!place_second(index, hash, dir))
+		return 0;
+	if (!make_room(index, &index->buckets[fo__index_home(index->count, hash)]))
+		return place_home(index, hash, dir);
+	if (!make_room(index, &index->buckets[fo__index_second(index->count, hash)]))
+		return place_second(index, hash, dir);
+	return -ENOSPC;
+}
+
 int fo__index_insert(struct fo__index *index, uint64_t hash, uint32_t dir)
 {
-	struct fo__bucket *home = &index->buckets[fo__index_home(index->count, hash)];
-	struct fo__bucket *second = &index->buckets[fo__index_second(index->count, hash)];
-
-	if (place_home(index, hash, dir) && place_second(index, hash, dir)) {
-		if (!make_room(index, home)) {
-			if (place_home(index, hash, dir))
-				return -ENOSPC;
-		} else if (make_room(index, second) || place_second(index, hash, dir)) {
-			return -ENOSPC;
-		}
-	}
+	index->touched++;
+	if (place_home(index, hash, dir) && place_away(index, hash, dir))
+		return -ENOSPC;
 	index->entries++;
 	return 0;
 }
 
 static int find_slot(const struct fo__bucket *bucket, uint16_t tag, uint32_t dir)
 {
-	for (unsigned int i = 0; i < FO__BUCKET_SLOTS; i++)
-		if (fo__load_relaxed(&bucket->tag[i]) == tag && fo__load_relaxed(&bucket->dir[i]) == dir)
-			return (int)i;
+	for (uint32_t match = fo__bucket_match(bucket, tag); match; match &= match - 1)
+		if (fo__load_relaxed(&bucket->dir[__builtin_ctz(match)]) == dir)
+			return __builtin_ctz(match);
 	return -1;
 }
 
@@ -171,49 +178,85 @@ void fo__index_tidy(struct fo__index *index, unsigned int n)
 		tidy_bucket(index, &index->buckets[index->cursor]);
 		if (++index->cursor >= index->count)
 			index->cursor = 0;
+		/* For the next call. */
+		__builtin_prefetch(&index->buckets[index->cursor + n], 0, 3);
 	}
 }
 
-static int migrate_bucket(struct fo__index *from, struct fo__index *to, struct fo__bucket *bucket)
+/* The lines that say what the entries' keys are, then where they go: each is asked for before it is needed. */
+static uint32_t prepare_moves(const struct fo__index *to, const struct fo__bucket *bucket, uint64_t *hash)
 {
-	for (unsigned int slot = 0; slot < FO__BUCKET_SLOTS; slot++) {
+	uint32_t used = ~fo__bucket_match(bucket, 0) & ((1u << FO__BUCKET_SLOTS) - 1), left;
+
+	for (left = used; to->lines && left; left &= left - 1)
+		__builtin_prefetch(&to->lines[fo__load_relaxed(&bucket->dir[__builtin_ctz(left)])], 0, 3);
+	for (left = used; left; left &= left - 1) {
+		unsigned int slot = (unsigned int)__builtin_ctz(left);
+
+		hash[slot] = to->rehash(to->ctx, &to->secret, fo__load_relaxed(&bucket->dir[slot]));
+		__builtin_prefetch(&to->buckets[fo__index_home(to->count, hash[slot])], 1, 3);
+	}
+	return used;
+}
+
+/* What finds no room stays where it is. */
+static void migrate_bucket(struct fo__index *from, struct fo__index *to, struct fo__bucket *bucket)
+{
+	uint64_t hash[FO__BUCKET_SLOTS];
+	uint32_t left = prepare_moves(to, bucket, hash);
+
+	for (; left; left &= left - 1) {
+		unsigned int slot = (unsigned int)__builtin_ctz(left);
 		uint32_t dir = fo__load_relaxed(&bucket->dir[slot]);
 
-		if (!fo__load_relaxed(&bucket->tag[slot]))
+		to->touched++;
+		if (fo__index_insert(to, hash[slot], dir))
 			continue;
-		if (fo__index_insert(to, to->rehash(to->ctx, &to->secret, dir), dir))
-			return -ENOSPC;
 		fo__step(FO__STEP_MOVED);
-		clear_slot(from, bucket, slot, from->rehash(from->ctx, &from->secret, dir));
+		/* Only a displaced entry's home, another bucket, has to hear of it. */
+		clear_slot(from, bucket, slot,
+			   meta_of(bucket) & FO__META_FOREIGN(slot)
+				   ? from->rehash(from->ctx, &from->secret, dir)
+				   : 0);
 		from->entries--;
 	}
-	return 0;
 }
 
-int fo__index_migrate(struct fo__index *from, struct fo__index *to, unsigned int n)
+int fo__index_migrate(struct fo__index *from, struct fo__index *to, unsigned int lines)
 {
-	while (n-- && from->cursor < from->count) {
-		if (migrate_bucket(from, to, &from->buckets[from->cursor]))
-			break;
-		from->cursor++;
+	uint32_t begun = to->touched;
+
+	for (uint32_t n = 0; from->entries && n < from->count && to->touched - begun < lines; n++) {
+		to->touched++;
+		migrate_bucket(from, to, &from->buckets[from->cursor]);
+		if (++from->cursor >= from->count)
+			from->cursor = 0;
+		__builtin_prefetch(&from->buckets[from->cursor], 1, 3);
 	}
-	return from->cursor >= from->count;
+	return !from->entries;
 }
 
 uint32_t fo__index_next(const struct fo__index *index, uint64_t hash, unsigned int *at)
 {
-	uint16_t tag = fo__index_tag(hash);
+	const struct fo__bucket *bucket = &index->buckets[fo__index_home(index->count, hash)];
 
-	for (; *at < 2 * FO__BUCKET_SLOTS; ++*at) {
-		uint32_t number = *at < FO__BUCKET_SLOTS ? fo__index_home(index->count, hash)
-							 : fo__index_second(index->count, hash);
-		const struct fo__bucket *bucket = &index->buckets[number];
-		unsigned int slot = *at % FO__BUCKET_SLOTS;
+	if (*at >= FO__BUCKET_SLOTS && !(meta_of(bucket) & fo__index_hint(hash)))
+		return FO__NO_DIR;
+	while (*at < 2 * FO__BUCKET_SLOTS) {
+		unsigned int first = *at % FO__BUCKET_SLOTS;
+		uint32_t match;
 
-		if (fo__load_relaxed(&bucket->tag[slot]) == tag) {
-			++*at;
-			return fo__load_relaxed(&bucket->dir[slot]);
+		if (*at >= FO__BUCKET_SLOTS)
+			bucket = &index->buckets[fo__index_second(index->count, hash)];
+		match = fo__bucket_match(bucket, fo__index_tag(hash)) >> first;
+		if (match) {
+			first += (unsigned int)__builtin_ctz(match);
+			*at += (unsigned int)__builtin_ctz(match) + 1;
+			return fo__load_relaxed(&bucket->dir[first]);
 		}
+		if (*at >= FO__BUCKET_SLOTS || !(meta_of(bucket) & fo__index_hint(hash)))
+			break;
+		*at = FO__BUCKET_SLOTS;
 	}
 	return FO__NO_DIR;
 }

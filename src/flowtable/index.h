@@ -20,6 +20,7 @@
 #include "flowtable/atomics.h"
 #include "flowtable/hash.h"
 #include "flowtable/memory.h"
+#include "flowtable/record.h"
 
 #define FO__BUCKET_SLOTS 10u
 #define FO__NO_DIR	 UINT32_MAX
@@ -42,12 +43,14 @@ struct fo__index {
 	struct fo__bucket *buckets;
 	uint32_t count; /* buckets, at least 2 */
 	uint32_t entries;
-	uint32_t cursor; /* control: next bucket to tidy or to migrate */
-	uint64_t moves;	 /* control: entries displaced or sent home */
+	uint32_t cursor;  /* control: next bucket to tidy or to migrate */
+	uint32_t touched; /* control: cache lines looked at, by calls that may need many */
+	uint64_t moves;	  /* control: entries displaced or sent home */
 	struct fo__secret secret;
 	/* control: the hash of the key of a direction number under this secret */
 	uint64_t (*rehash)(void *ctx, const struct fo__secret *secret, uint32_t dir);
 	void *ctx;
+	const struct fo__line *lines; /* where rehash() looks, to be there before it does; NULL: unknown */
 };
 
 static inline uint16_t fo__index_tag(uint64_t hash)
@@ -92,8 +95,9 @@ int fo__index_remove(struct fo__index *index, uint64_t hash, uint32_t dir);
 /* Send displaced entries of the next n buckets home and clear hints that nothing needs. */
 void fo__index_tidy(struct fo__index *index, unsigned int n);
 
-/* Move the entries of the next n buckets of from into to; true when from is empty for good. */
-int fo__index_migrate(struct fo__index *from, struct fo__index *to, unsigned int n);
+/* Move entries of from into to until about so many cache lines were looked at; true when from is empty. An entry that
+ * finds no room in to stays, and is tried again when its bucket's turn comes round. */
+int fo__index_migrate(struct fo__index *from, struct fo__index *to, unsigned int lines);
 
 /* Candidates of one hash for the control thread: call with *at = 0 first; FO__NO_DIR at the end. */
 uint32_t fo__index_next(const struct fo__index *index, uint64_t hash, unsigned int *at);

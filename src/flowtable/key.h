@@ -12,9 +12,10 @@ struct fo__key {
 	uint16_t scope;
 	uint8_t code; /* IP protocol, FO__CODE_V6 for IPv6 */
 	uint8_t unused;
-	uint64_t address4; /* source and destination as in the packet */
-	const uint8_t
-		*address6; /* 32 bytes, source and destination, where the packet or the tuple has them */
+	union {
+		uint64_t address4;	 /* source and destination as in the packet */
+		const uint8_t *address6; /* 32 bytes, both, where the packet or the tuple has them */
+	};
 };
 
 static inline int fo__key_is_v6(const struct fo__key *key)
@@ -22,12 +23,22 @@ static inline int fo__key_is_v6(const struct fo__key *key)
 	return (key->code & FO__CODE_V6) != 0;
 }
 
+static inline uint64_t fo__key_rest(uint32_t ports, uint8_t code, uint16_t scope)
+{
+	return (uint64_t)scope << 40 | (uint64_t)code << 32 | ports;
+}
+
+static inline uint64_t fo__key_hash_v4(uint64_t address4, uint32_t ports, uint8_t code, uint16_t scope,
+				       const struct fo__secret *secret)
+{
+	return fo__hash_v4(secret, address4, fo__key_rest(ports, code, scope));
+}
+
 static inline uint64_t fo__key_hash(const struct fo__key *key, const struct fo__secret *secret)
 {
-	uint64_t rest = (uint64_t)key->scope << 40 | (uint64_t)key->code << 32 | key->ports;
-
-	return fo__key_is_v6(key) ? fo__hash_v6(secret, key->address6, rest)
-				  : fo__hash_v4(secret, key->address4, rest);
+	return fo__key_is_v6(key)
+		       ? fo__hash_v6(secret, key->address6, fo__key_rest(key->ports, key->code, key->scope))
+		       : fo__key_hash_v4(key->address4, key->ports, key->code, key->scope, secret);
 }
 
 /* Tuple and protocol; the scope belongs to the line's side. */
@@ -53,7 +64,8 @@ static inline void fo__key_of_tuple(struct fo__key *key, const struct fo_tuple *
 	memcpy(&key->ports, &tuple->sport_be, 2);
 	memcpy((uint8_t *)&key->ports + 2, &tuple->dport_be, 2);
 	key->scope = scope;
-	key->code = tuple->proto;
+	/* A protocol above 127 would read as IPv6. None is offloaded: 0 is a code that no line has. */
+	key->code = tuple->proto < FO__CODE_V6 ? tuple->proto : 0;
 	if (tuple->family == FO_FAMILY_IPV6) {
 		key->code |= FO__CODE_V6;
 		key->address6 = tuple->src; /* dst follows it */

@@ -62,17 +62,24 @@ static inline void fo__batch_add(struct fo__batches *batches, uint32_t stamp)
 	batches->slots[last]++;
 }
 
-/* Take the number at the head off the list when its grace period is over. */
-static inline uint32_t fo__batch_pop(struct fo_flowtable *table, struct fo__batches *batches,
-				     struct fo__list *list, struct fo__links links)
+/* Take the number at the head off the list when its grace period is over, by a look that came after its stamp. */
+static inline uint32_t fo__batch_pop_by(struct fo__progress progress, struct fo__batches *batches,
+					struct fo__list *list, struct fo__links links)
 {
-	if (!batches->used || !fo__grace_over(table, batches->stamp[batches->first]))
+	if (!batches->used || !fo__progress_past(progress, batches->stamp[batches->first]))
 		return FO__LIST_END;
 	if (!--batches->slots[batches->first]) {
 		batches->first = (batches->first + 1) % FO__BATCHES;
 		batches->used--;
 	}
 	return fo__list_pop(list, links);
+}
+
+/* The same with a look of its own. */
+static inline uint32_t fo__batch_pop(struct fo_flowtable *table, struct fo__batches *batches,
+				     struct fo__list *list, struct fo__links links)
+{
+	return batches->used ? fo__batch_pop_by(fo__progress(table), batches, list, links) : FO__LIST_END;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* record.h - the memory of one connection: two hot lines of 64 bytes, side by side, and one cold.
+/* record.h - the memory of one connection: two hot lines of 64 bytes, side by side, and a cold part of 40.
  *
  * A packet touches one bucket of the index and the line of its direction, nothing else of the connection: the key
  * lies in the line with what the packet needs. IPv6 fills its line with the key; NAT66 takes the new addresses from
@@ -30,7 +30,8 @@
 #define FO__CTL_INACTIVE   0x20u /* not on the short cut (armed) */
 #define FO__CTL_CLOSING	   (FO__CTL_FIN | FO__CTL_RST | FO__CTL_DEAD)
 #define FO__CTL_STOP	   (FO__CTL_CLOSING | FO__CTL_INACTIVE)
-#define FO__CTL_OWNER(ctl) (((ctl) >> 8) & 0xffu)
+#define FO__CTL_OWNED	   0xff00u
+#define FO__CTL_OWNER(ctl) (((ctl)&FO__CTL_OWNED) >> 8)
 
 struct fo__line {
 	uint32_t ports; /* source and destination as in the packet; ICMP: identifier, type, code */
@@ -43,7 +44,8 @@ struct fo__line {
 			uint32_t new_dst;
 			uint32_t new_ports;
 			uint16_t address_delta; /* checksum delta of the addresses alone */
-			uint16_t unused[5];
+			uint16_t ip_delta;	/* of the IP header: addresses and one TTL */
+			uint16_t unused[4];
 		} v4;
 		struct {
 			uint8_t src[16];
@@ -68,28 +70,40 @@ enum fo__life {
 
 struct fo__cold {
 	uint64_t user;
-	struct fo__count shared_bytes[2]; /* by workers other than the owner */
-	_Atomic uint32_t shared_packets[2];
-	uint16_t wraps[2]; /* times the 32-bit packet counters of a direction went round, both together */
-	uint32_t tag;
+	uint16_t wraps[2];    /* times the 32-bit packet counters of a direction went round, both together */
+	_Atomic uint32_t tag; /* workers read it while a filter is in force */
 	uint32_t mark;
 	uint32_t timeout_ms;
 	uint32_t generation;
 	uint32_t since_ms; /* added; of an ENDED one that its backend refused or lost: the backend's errno */
-	uint32_t next;	   /* in the list of its life */
-	uint8_t life;	   /* enum fo__life */
-	uint8_t state;	   /* enum fo_state while LIVE */
-	uint8_t reason;	   /* enum fo_reason */
-	uint8_t flags;	   /* FO__COLD_ */
+	union {
+		uint32_t next;	  /* in the list of its life, when that is not LIVE */
+		uint32_t look_ms; /* LIVE: the sweep has no need to look at its lines before */
+	};
+	uint8_t life;	/* enum fo__life */
+	uint8_t state;	/* enum fo_state while LIVE */
+	uint8_t reason; /* enum fo_reason */
+	uint8_t flags;	/* FO__COLD_ */
 };
-_Static_assert(sizeof(struct fo__cold) == 64, "the cold part of a connection is a cache line");
+_Static_assert(sizeof(struct fo__cold) == 40, "the cold part of a connection has no holes");
+
+/* What workers other than a direction's owner have counted; kept where there can be more than one. */
+struct fo__shared {
+	struct fo__count bytes[2];
+	_Atomic uint32_t packets[2];
+};
+
+/* Silence that a 32-bit time could not tell is looked for at least this often. */
+#define FO__LOOK_MOST_MS (FO_TIMEOUT_MAX_MS / 2)
 
 #define FO__COLD_TOP_OWNED  0x01u /* << direction: bit 31 of packets when last looked at */
-#define FO__COLD_TOP_SHARED 0x04u /* << direction: bit 31 of shared_packets when last looked at */
+#define FO__COLD_TOP_SHARED 0x04u /* << direction: bit 31 of fo__shared.packets when last looked at */
 #define FO__COLD_NOTICE	    0x10u /* a coalesced event waits */
 #define FO__COLD_FALLBACK   0x20u /* ... and it is FO_EV_FALLBACK */
-#define FO__COLD_SILENT	    0x40u /* last_ms is older than a 32-bit time can tell */
-#define FO__COLD_BACKEND    0x80u /* the backend still has to say removed() */
+/* DRAIN, where workers are: a caller was told that it ends. No such flow falls back to anything. */
+#define FO__COLD_TOLD	 FO__COLD_FALLBACK
+#define FO__COLD_SILENT	 0x40u /* last_ms is older than a 32-bit time can tell */
+#define FO__COLD_BACKEND 0x80u /* the backend still has to say removed() */
 
 static inline unsigned int fo__meta_side(uint32_t meta)
 {
@@ -115,10 +129,17 @@ static inline uint32_t fo__csum_change(uint16_t from, uint16_t to)
 	return from == to ? 0 : (uint32_t)(uint16_t)~from + to;
 }
 
-/* HC' = ~(~HC + delta), RFC 1624 equation 3. */
-static inline uint16_t fo__csum_apply(uint16_t checksum, uint32_t delta)
+/* HC' = ~(~HC + delta), RFC 1624 equation 3: in one's complement the same, both zeros included, as taking delta away. */
+static inline uint16_t fo__csum_apply(uint16_t checksum, uint16_t delta)
 {
-	return (uint16_t)~fo__csum_fold((uint16_t)~checksum + delta);
+	return (uint16_t)(checksum - delta - (checksum < delta));
 }
+
+/* What one TTL less adds: ~m + (m - one) is the same for every m. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FO__CSUM_TTL (0xffffu - 0x0001u)
+#else
+#define FO__CSUM_TTL (0xffffu - 0x0100u)
+#endif
 
 #endif

@@ -12,6 +12,8 @@
 #define ETHERTYPE_8021Q	 0x8100u
 #define ETHERTYPE_8021AD 0x88a8u
 #define ETHERTYPE_PPPOE	 0x8864u
+#define ETHERTYPE_IPV4	 0x0800u
+#define PPP_IPV4	 0x0021u
 
 static struct fo__links entry_links(struct fo_flowtable *table)
 {
@@ -63,7 +65,8 @@ void fo__entry_build(struct fo__entry *entry, const struct fo_adj *adj, uint16_t
 					       encap->id);
 		}
 	}
-	at += 2; /* ethertype or PPP protocol: by the packet's family */
+	/* of IPv4; the packet path writes that of IPv6 over it */
+	at = put16(at, entry->flags & FO__ENTRY_PPPOE ? PPP_IPV4 : ETHERTYPE_IPV4);
 	entry->header_len = (uint8_t)(at - entry->header);
 	entry->encap = fo__encap_word(adj->encap, adj->n_encaps);
 	entry->port = adj->port;
@@ -72,6 +75,9 @@ void fo__entry_build(struct fo__entry *entry, const struct fo_adj *adj, uint16_t
 	memcpy(entry->own_mac, adj->own_mac, 6);
 	if (adj->flags & FO_ADJ_ANY_INGRESS)
 		entry->flags |= FO__ENTRY_ANY_INGRESS;
+	entry->arrival = entry->encap || entry->flags ? FO__ARRIVAL_OTHER : scope;
+	if (!adj->n_encaps)
+		entry->room = adj->mtu < UINT16_MAX ? (uint16_t)adj->mtu : UINT16_MAX;
 }
 
 static struct fo__side_view *view_create(struct fo_flowtable *table, uint32_t room)
@@ -126,7 +132,7 @@ static int grow(struct fo_flowtable *table)
 	if (room > FO__SIDE_MAX + 1)
 		return -ENOSPC;
 	if (old && !fo__defer_room(table))
-		return -ENOMEM;
+		return -EAGAIN;
 	view = view_create(table, room);
 	if (!view)
 		return -ENOMEM;
@@ -158,6 +164,7 @@ int fo__sides_open(struct fo_flowtable *table)
 	for (uint32_t i = 0; i < FO__ENTRY_FIRST; i++) {
 		view->entry[i].flags = FO__ENTRY_DEAD;
 		view->entry[i].encap = UINT64_MAX; /* no packet arrives so */
+		view->entry[i].arrival = FO__ARRIVAL_OTHER;
 	}
 	view->entry[FO__ENTRY_INVALIDATED].reason = FO_R_INVALIDATED;
 	view->entry[FO__ENTRY_DOWN].reason = FO_R_EGRESS_DOWN;

@@ -17,18 +17,23 @@
 #define FO__ENTRY_ANY_INGRESS 0x02u
 #define FO__ENTRY_PPPOE	      0x04u
 
+#define FO__ARRIVAL_OTHER UINT32_MAX
+
 struct fo__entry {
 	uint8_t header
-		[32];	/* egress L2 header; the protocol at its end and PPPoE's length are the packet's */
-	uint64_t encap; /* ingress tags and session, fo__encap_word() */
-	uint32_t port;
-	uint32_t mtu;
-	uint8_t own_mac[6];
-	uint16_t scope;
+		[30]; /* egress L2 header, with IPv4's protocol at its end; PPPoE's length is the packet's */
 	uint8_t header_len; /* 14 .. 30 */
 	uint8_t flags;
-	uint8_t reason; /* enum fo_reason, of a dead entry */
-	uint8_t unused[5];
+	uint64_t encap; /* ingress tags and session, fo__encap_word() */
+	uint32_t port;
+	uint32_t mtu; /* 0 of a dead entry */
+	uint8_t own_mac[6];
+	uint16_t scope;
+	/* of packets in plain Ethernet, that need no further look: */
+	uint32_t arrival; /* their scope, or FO__ARRIVAL_OTHER: nothing arrives so */
+	uint16_t room;	  /* longest IP packet that leaves so; 0 with encapsulations, and of a dead entry */
+	uint8_t reason;	  /* enum fo_reason, of a dead entry */
+	uint8_t unused;
 };
 _Static_assert(sizeof(struct fo__entry) == 64, "an entry is a cache line");
 

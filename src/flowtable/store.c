@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#define FIRST_BUCKETS 1024u
+#define FIRST_BUCKETS 256u
 #define SPARE_MIN     1024u
 #define SPARE_PERCENT 2u
 
@@ -16,6 +16,11 @@ static size_t lines_size(const struct fo_flowtable *table)
 static size_t cold_size(const struct fo_flowtable *table)
 {
 	return (size_t)table->slots * sizeof(struct fo__cold);
+}
+
+static size_t shared_size(const struct fo_flowtable *table)
+{
+	return (size_t)table->slots * sizeof(struct fo__shared);
 }
 
 static void store_free(struct fo_flowtable *table)
@@ -33,6 +38,7 @@ static void store_free(struct fo_flowtable *table)
 	fo__sides_close(table);
 	fo__free(&table->memory, table->lines, lines_size(table));
 	fo__free(&table->memory, table->cold, cold_size(table));
+	fo__free(&table->memory, table->shared, shared_size(table));
 	fo__free(&table->memory, table->workers, table->max_workers * sizeof(*table->workers));
 	memory = table->memory;
 	fo__free(&memory, table, sizeof(*table));
@@ -44,7 +50,9 @@ static int allocate(struct fo_flowtable *table)
 
 	table->lines = fo__alloc(&table->memory, lines_size(table), 128);
 	table->cold = table->lines ? fo__alloc(&table->memory, cold_size(table), 64) : NULL;
-	if (!table->cold || fo__sides_open(table))
+	if (table->max_workers > 1)
+		table->shared = fo__alloc(&table->memory, shared_size(table), 64);
+	if (!table->cold || (table->max_workers > 1 && !table->shared) || fo__sides_open(table))
 		return -ENOMEM;
 	if (table->max_workers) {
 		table->workers = fo__alloc(&table->memory, table->max_workers * sizeof(*table->workers), 64);

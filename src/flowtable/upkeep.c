@@ -3,15 +3,18 @@
  *
  * Growth and a change of secret are one thing: a second index is published as `next`, new keys go there, and each
  * operation moves the keys of a few buckets; when the first is empty, the second takes its place. Readers look in
- * `cur`, then in `next`. Why no key is missed: docs/ARCHITECTURE.md, the index. */
+ * `cur`, then in `next`. Why no key is missed: docs/CONCURRENCY.md. */
 #include "flowtable/flowtable.h"
 #include "flowtable/steps.h"
 
-/* Buckets per operation: 4 x (1 line + 10 records + 10 to 20 buckets of the other index), within the bound of 512. */
-#define MIGRATE_BUCKETS 4u
-#define TIDY_BUCKETS	2u
+/* Cache lines per operation: with the bucket at which the count is reached, far within the bound of 512. */
+#define MIGRATE_LINES 64u
+#define TIDY_BUCKETS  2u
 /* Entries per bucket at which the index grows: 0.70 of ten. */
 #define GROW_AT 7u
+/* So few keys move on the way to the full size; the last step is a large one, so that it is not the half of them. */
+#define GROW_BY	     4u
+#define GROW_LAST_BY (3u * GROW_BY)
 
 static uint64_t rehash(void *ctx, const struct fo__secret *secret, uint32_t dir)
 {
@@ -24,7 +27,11 @@ static uint64_t rehash(void *ctx, const struct fo__secret *secret, uint32_t dir)
 
 struct fo__index *fo__index_for(struct fo_flowtable *table, uint32_t buckets)
 {
-	return fo__index_create(&table->memory, buckets, table->hash, rehash, table);
+	struct fo__index *index = fo__index_create(&table->memory, buckets, table->hash, rehash, table);
+
+	if (index)
+		index->lines = table->lines;
+	return index;
 }
 
 static int wants_growth(const struct fo_flowtable *table, const struct fo__index *cur)
@@ -38,10 +45,12 @@ static void begin(struct fo_flowtable *table, struct fo__index *cur)
 	uint32_t count = cur->count;
 	struct fo__index *next;
 
+	/* What the last one left may wait for a poll that never comes. */
+	(void)fo__deferred_free(table);
 	if (!fo__defer_room(table))
 		return;
 	if (wants_growth(table, cur))
-		count = count > table->max_buckets / 2 ? table->max_buckets : count * 2;
+		count = count > table->max_buckets / GROW_LAST_BY ? table->max_buckets : count * GROW_BY;
 	next = fo__index_for(table, count);
 	if (!next)
 		return;
@@ -49,6 +58,7 @@ static void begin(struct fo_flowtable *table, struct fo__index *cur)
 		table->rotations++;
 	table->crowded = 0;
 	cur->cursor = 0;
+	table->index_serial++;
 	fo__store_release(&table->next, next);
 }
 
@@ -57,6 +67,7 @@ static void finish(struct fo_flowtable *table, struct fo__index *cur, struct fo_
 {
 	table->moves += cur->moves;
 	next->cursor = 0;
+	table->index_serial++;
 	fo__store_release(&table->cur, next);
 	fo__step(FO__STEP_SWITCHED);
 	fo__store_release(&table->next, NULL);
@@ -64,18 +75,25 @@ static void finish(struct fo_flowtable *table, struct fo__index *cur, struct fo_
 			sizeof(*cur));
 }
 
-void fo__upkeep(struct fo_flowtable *table)
+int fo__make_way(struct fo_flowtable *table)
 {
 	struct fo__index *cur = fo__load_relaxed(&table->cur), *next = fo__load_relaxed(&table->next);
 
 	if (next) {
-		if (fo__index_migrate(cur, next, MIGRATE_BUCKETS) && fo__defer_room(table))
+		if (fo__index_migrate(cur, next, MIGRATE_LINES) && fo__defer_room(table))
 			finish(table, cur, next);
-	} else if (table->crowded || wants_growth(table, cur)) {
-		begin(table, cur);
-	} else {
-		fo__index_tidy(cur, TIDY_BUCKETS);
+		return 1;
 	}
+	if (!table->crowded && !wants_growth(table, cur))
+		return 0;
+	begin(table, cur);
+	return 1;
+}
+
+void fo__upkeep(struct fo_flowtable *table)
+{
+	if (!fo__make_way(table))
+		fo__index_tidy(fo__load_relaxed(&table->cur), TIDY_BUCKETS);
 }
 
 int fo__upkeep_pending(const struct fo_flowtable *table)

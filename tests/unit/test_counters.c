@@ -36,6 +36,7 @@ static struct store store;
 static uint32_t conn;
 static struct fo__line *line;
 static struct fo__cold *cold;
+static struct fo__shared *shared;
 
 static void one_connection(void)
 {
@@ -43,6 +44,7 @@ static void one_connection(void)
 	ck_assert_int_eq(store_add(&store, 0, 1000, &conn), 0);
 	line = &store.table->lines[conn * 2];
 	cold = &store.table->cold[conn];
+	shared = &store.table->shared[conn];
 }
 
 static void close_store(void)
@@ -67,7 +69,7 @@ static void owner_counts(unsigned int dir, uint32_t packets)
 
 static void others_count(unsigned int dir, uint32_t packets)
 {
-	fo__store_relaxed(&cold->shared_packets[dir], fo__load_relaxed(&cold->shared_packets[dir]) + packets);
+	fo__store_relaxed(&shared->packets[dir], fo__load_relaxed(&shared->packets[dir]) + packets);
 }
 
 START_TEST(packets_go_on_where_32_bits_end)
@@ -128,8 +130,8 @@ START_TEST(owner_and_others_add_up)
 	fo__count_add_owned(&line[0].bytes, 100);
 	fo__count_add_owned(&line[1].bytes, UINT32_MAX);
 	fo__count_add_owned(&line[1].bytes, UINT32_MAX);
-	fo__count_add_shared(&cold->shared_bytes[0], 11);
-	fo__count_add_shared(&cold->shared_bytes[1], 7);
+	fo__count_add_shared(&shared->bytes[0], 11);
+	fo__count_add_shared(&shared->bytes[1], 7);
 	owner_counts(0, 3);
 	others_count(0, 4);
 	others_count(1, 9);

@@ -327,9 +327,9 @@ static void check_migration(uint32_t from, uint32_t to, uint32_t n, enum spread 
 		HOLDS(!toggle(world, 0, dir));
 	world->index[0]->cursor = 0;
 	(void)world_index(world, 1, to, spread);
-	while (!fo__index_migrate(world->index[0], world->index[1], 4)) {
+	while (!fo__index_migrate(world->index[0], world->index[1], 32)) {
 		check_all(world, n + 10);
-		ck_assert_uint_le(++steps, from / 4);
+		ck_assert_uint_le(++steps, from);
 	}
 	check_all(world, n + 10);
 	ck_assert_uint_eq(world->index[0]->entries, 0);
@@ -373,7 +373,34 @@ START_TEST(changes_during_migration_end_in_the_right_index)
 }
 END_TEST
 
-/* A migration that finds no room stops where it is, everything still found, and goes on when there is room. */
+/* However full the other index is, one call looks at little more than it was told. */
+START_TEST(a_step_of_migration_is_bounded)
+{
+	struct world *world = world_open(256, GOOD);
+	uint32_t before, most = 0;
+
+	for (uint32_t dir = 0; dir < 256 * 9; dir++)
+		(void)toggle(world, 0, dir);
+	world->index[0]->cursor = 0;
+	(void)world_index(world, 1, 256, GOOD);
+	do {
+		uint32_t lines;
+
+		before = world->index[1]->touched;
+		if (fo__index_migrate(world->index[0], world->index[1], 64))
+			break;
+		lines = world->index[1]->touched - before;
+		most = lines > most ? lines : most;
+	} while (world->index[1]->touched != before);
+	ck_assert_uint_ge(most, 64);
+	ck_assert_uint_le(most, 200);
+	check_all(world, 256 * 9);
+	world_close(world);
+}
+END_TEST
+
+/* A migration that finds no room leaves the rest where it is, everything still found, and goes on when there is
+ * room. */
 START_TEST(migration_without_room_waits_for_it)
 {
 	struct world *world = world_open(8, CONSTANT);
@@ -409,6 +436,7 @@ Suite *unit_suite(void)
 	tcase_add_test(cases, tidying_keeps_the_second_buckets_as_empty_as_in_a_fresh_index);
 	tcase_add_test(cases, without_tidying_the_hints_decay);
 	tcase_add_test(cases, migration_loses_and_doubles_nothing_at_any_step);
+	tcase_add_test(cases, a_step_of_migration_is_bounded);
 	tcase_add_test(cases, changes_during_migration_end_in_the_right_index);
 	tcase_add_test(cases, migration_without_room_waits_for_it);
 	suite_add_tcase(suite, cases);

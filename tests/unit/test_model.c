@@ -114,10 +114,72 @@ START_TEST(constant_hash_holds_ten_connections)
 }
 END_TEST
 
+/* What a caller asks for may be any protocol; 128 and up must not be taken for the mark of IPv6. */
+START_TEST(a_key_of_a_protocol_never_offloaded_finds_nothing)
+{
+	struct store store;
+	struct fo__search search;
+	struct fo_flow flow;
+	uint32_t conn;
+
+	store_open(&store, 8, 0, FO__HASH_FAST);
+	for (uint32_t n = 0; n < 2; n++) {
+		ck_assert_int_eq(store_add(&store, n, 0, &conn), 0);
+		flow = numbered_flow(n);
+		for (unsigned int proto = 0; proto < 256; proto++) {
+			int same = proto == numbered_flow(n).tuple[0].proto;
+
+			flow.tuple[0].proto = (uint8_t)proto;
+			fo__search_begin(store.table, &search, &flow.tuple[0], flow.scope);
+			HOLDS((fo__search_next(store.table, &search) == conn * 2) == same);
+		}
+	}
+	fo__store_close(store.table);
+}
+END_TEST
+
 static int migrating(void)
 {
 	return fo__load_relaxed(&model.store.table->next) != NULL;
 }
+
+/* What is being moved to is crowded: new keys use the room that the old index has, all are found, and the migration
+ * ends when there is room for the rest. */
+START_TEST(a_crowded_migration_uses_both_indexes)
+{
+	uint32_t n = 0;
+
+	memset(&model, 0, sizeof(model));
+	store_open(&model.store, 400, 1, FO__HASH_CONSTANT);
+	for (; n < FO__BUCKET_SLOTS; n++)
+		HOLDS(!add(n));
+	fo__rotate(model.store.table);
+	fo__upkeep(model.store.table);
+	HOLDS(migrating());
+	for (; n < FO__BUCKET_SLOTS * 3 / 2; n++)
+		HOLDS(!add(n));
+	fo__upkeep(model.store.table); /* fills up the new one */
+	HOLDS(migrating());
+	for (; n < FO__BUCKET_SLOTS * 2; n++)
+		HOLDS(!add(n));
+	check_all(n + 5);
+	HOLDS(add(n) == -ENOSPC);
+	for (unsigned int i = 0; i < 10; i++)
+		fo__upkeep(model.store.table);
+	HOLDS(migrating());
+	check_all(n + 5);
+	while (model.living > FO__BUCKET_SLOTS) {
+		end(--n);
+		fo__upkeep(model.store.table);
+		check_all(n + 5);
+	}
+	for (unsigned int i = 0; migrating() && i < 10; i++)
+		fo__upkeep(model.store.table);
+	HOLDS(!migrating());
+	check_all(n + 5);
+	fo__store_close(model.store.table);
+}
+END_TEST
 
 START_TEST(growth_keeps_every_key_at_each_of_its_steps)
 {
@@ -238,6 +300,8 @@ Suite *unit_suite(void)
 	Suite *suite = suite_create("model");
 	TCase *cases = tcase_create("model");
 
+	tcase_add_test(cases, a_crowded_migration_uses_both_indexes);
+	tcase_add_test(cases, a_key_of_a_protocol_never_offloaded_finds_nothing);
 	tcase_add_loop_test(cases, every_key_is_where_the_array_says_after_each_step, 0, 2);
 	tcase_add_test(cases, constant_hash_holds_ten_connections);
 	tcase_add_test(cases, growth_keeps_every_key_at_each_of_its_steps);

@@ -42,26 +42,26 @@ static const struct {
 	unsigned int n;
 	struct fo_encap encap[3];
 	unsigned int length;
-	uint8_t after[18]; /* after the two addresses; the packet's own protocol (and length) left zero */
+	uint8_t after[18]; /* after the two addresses: IPv4's protocol, PPPoE's length left zero */
 	unsigned int flags;
 } headers[] = {
-	{0, {{0}}, 14, {0, 0}, 0},
-	{1, {{FO_ENCAP_8021Q, 100, 0, 0, 0}}, 18, {0x81, 0, 0, 100, 0, 0}, 0},
-	{1, {{FO_ENCAP_8021AD, 4094, 7, 1, 0}}, 18, {0x88, 0xa8, 0xff, 0xfe, 0, 0}, 0},
+	{0, {{0}}, 14, {8, 0}, 0},
+	{1, {{FO_ENCAP_8021Q, 100, 0, 0, 0}}, 18, {0x81, 0, 0, 100, 8, 0}, 0},
+	{1, {{FO_ENCAP_8021AD, 4094, 7, 1, 0}}, 18, {0x88, 0xa8, 0xff, 0xfe, 8, 0}, 0},
 	{2,
 	 {{FO_ENCAP_8021AD, 5, 1, 0, 0}, {FO_ENCAP_8021Q, 0x123, 0, 1, 0}},
 	 22,
-	 {0x88, 0xa8, 0x20, 5, 0x81, 0, 0x11, 0x23, 0, 0},
+	 {0x88, 0xa8, 0x20, 5, 0x81, 0, 0x11, 0x23, 8, 0},
 	 0},
 	{1,
 	 {{FO_ENCAP_PPPOE, 0xabcd, 0, 0, 0}},
 	 22,
-	 {0x88, 0x64, 0x11, 0, 0xab, 0xcd, 0, 0, 0, 0},
+	 {0x88, 0x64, 0x11, 0, 0xab, 0xcd, 0, 0, 0, 0x21},
 	 FO__ENTRY_PPPOE},
 	{3,
 	 {{FO_ENCAP_8021Q, 2, 0, 0, 0}, {FO_ENCAP_8021Q, 3, 0, 0, 0}, {FO_ENCAP_PPPOE, 1, 0, 0, 0}},
 	 30,
-	 {0x81, 0, 0, 2, 0x81, 0, 0, 3, 0x88, 0x64, 0x11, 0, 0, 1, 0, 0, 0, 0},
+	 {0x81, 0, 0, 2, 0x81, 0, 0, 3, 0x88, 0x64, 0x11, 0, 0, 1, 0, 0, 0, 0x21},
 	 FO__ENTRY_PPPOE},
 };
 #define HEADERS (sizeof(headers) / sizeof(headers[0]))
@@ -83,9 +83,14 @@ START_TEST(header_is_what_goes_on_the_wire)
 	ck_assert_uint_eq(entry.port, 7);
 	ck_assert_uint_eq(entry.mtu, 1500);
 	ck_assert_uint_eq(entry.scope, 9);
+	/* only plain Ethernet comes and goes without a further look */
+	ck_assert_uint_eq(entry.arrival, headers[_i].n ? FO__ARRIVAL_OTHER : 9);
+	ck_assert_uint_eq(entry.room, headers[_i].n ? 0 : 1500);
 	adj.flags = FO_ADJ_ANY_INGRESS;
 	fo__entry_build(&entry, &adj, 9);
 	ck_assert_uint_eq(entry.flags, headers[_i].flags | FO__ENTRY_ANY_INGRESS);
+	ck_assert_uint_eq(entry.arrival, FO__ARRIVAL_OTHER);
+	ck_assert_uint_eq(entry.room, headers[_i].n ? 0 : 1500);
 }
 END_TEST
 
@@ -207,6 +212,10 @@ START_TEST(killed_sides_are_dead_at_once_and_say_why)
 	ck_assert(fo__side_entry(table, side)->flags & FO__ENTRY_DEAD);
 	ck_assert_uint_eq(fo__side_entry(table, side)->reason, reasons[_i]);
 	ck_assert_uint_eq(table->sides[side].dead, reasons[_i]);
+	/* no packet is short enough for it, none comes from it */
+	ck_assert_uint_eq(fo__side_entry(table, side)->mtu, 0);
+	ck_assert_uint_eq(fo__side_entry(table, side)->room, 0);
+	ck_assert_uint_eq(fo__side_entry(table, side)->arrival, FO__ARRIVAL_OTHER);
 	/* the adjacency is usable again at once, by another side */
 	fresh = get(&chain, 1, &adj, 0);
 	ck_assert_uint_ne(fresh, side);

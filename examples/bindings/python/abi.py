@@ -36,7 +36,7 @@ class Caps(ctypes.Structure):
     c_name = "fo_caps"
     _fields_ = [("size", c_size_t), ("backend", c_char * 16), ("can", c_uint64), ("max_flows", c_uint32),
                 ("max_encaps", c_uint32), ("delete_bound_ms", c_uint32), ("age_granularity_ms", c_uint32),
-                ("max_workers", c_uint32), ("reserved", c_uint32), ("text", c_char * 160)]
+                ("max_workers", c_uint32), ("stats_flags", c_uint32), ("text", c_char * 160)]
 
 
 class Port(ctypes.Structure):
@@ -108,6 +108,15 @@ class Match(ctypes.Structure):
                 ("reserved", c_uint32), ("adj", c_uint64)]
 
 
+class Policy(ctypes.Structure):
+    c_name = "fo_policy"
+    _fields_ = [("size", c_size_t), ("adj", c_uint64 * 2), ("src", c_uint8 * 16), ("dst", c_uint8 * 16),
+                ("src_len", c_uint8), ("dst_len", c_uint8), ("family", c_uint8), ("proto", c_uint8),
+                ("sport_first", c_uint16), ("sport_last", c_uint16), ("dport_first", c_uint16),
+                ("dport_last", c_uint16), ("timeout_ms", c_uint32), ("tag", c_uint32), ("scope", c_uint16),
+                ("reserved", c_uint16 * 3), ("user", c_uint64)]
+
+
 class Event(ctypes.Structure):
     c_name = "fo_event"
     _fields_ = [("size", c_size_t), ("kind", c_uint32), ("reason", c_uint32), ("flow", c_uint64),
@@ -147,8 +156,8 @@ class WorkerOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("packet_size", c_size_t), ("flags", c_uint32), ("reserved", c_uint32)]
 
 
-STRUCTS = [Error, Caps, Port, TableOptions, Encap, Adj, Tuple, Flow, FlowCounters, Key, FlowInfo, Match, Event,
-           TableCounters, Explanation, Packet, WorkerOptions]
+STRUCTS = [Error, Caps, Port, TableOptions, Encap, Adj, Tuple, Flow, FlowCounters, Key, FlowInfo, Match, Policy,
+           Event, TableCounters, Explanation, Packet, WorkerOptions]
 
 EVENT_CALLBACK = CFUNCTYPE(None, c_void_p, POINTER(Event))
 WALK_CALLBACK = CFUNCTYPE(c_int, c_void_p, POINTER(FlowInfo))
@@ -190,6 +199,10 @@ PROTOTYPES = {
     "fo_flow_walk": (c_int, [TABLE, POINTER(Match), WALK_CALLBACK, c_void_p, ERR]),
     "fo_flow_explain": (c_int, [TABLE, c_uint64, POINTER(Key), POINTER(Explanation), ERR]),
     "fo_invalidate": (c_int, [TABLE, POINTER(Match), ERR]),
+    "fo_policy_add": (c_int, [TABLE, POINTER(Policy), POINTER(c_uint64), ERR]),
+    "fo_policy_del": (c_int, [TABLE, c_uint64, ERR]),
+    "fo_policy_get": (c_int, [TABLE, c_uint64, POINTER(Policy), ERR]),
+    "fo_policy_at": (c_uint64, [TABLE, c_uint]),
     "fo_stats": (c_int, [TABLE, POINTER(TableCounters), ERR]),
     "fo_worker_open": (c_int, [TABLE, POINTER(WorkerOptions), POINTER(WORKER), ERR]),
     "fo_worker_run": (c_uint, [WORKER, POINTER(Packet), c_uint, c_uint64]),
