@@ -74,9 +74,15 @@ void frames_flow(uint32_t connection, uint32_t life, struct fo_flow *flow)
 	packet_put16((uint8_t *)&t[0].dport_be, 443);
 	t[1].sport_be = t[0].dport_be;
 	packet_put16((uint8_t *)&t[1].dport_be, 2048 + life % 60000);
+	frames_mark(life, 0, flow);
 	flow->user = life;
 	flow->tag = connection;
 	flow->timeout_ms = FO_TIMEOUT_NEVER;
+}
+
+void frames_mark(uint32_t life, uint32_t marking, struct fo_flow *flow)
+{
+	flow->dscp[FO_ORIGINAL] = flow->dscp[FO_REPLY] = FO_DSCP_SET((life & 7) << 3 | marking);
 }
 
 static void build(const struct packet_spec *spec, struct frame *out)
@@ -98,6 +104,7 @@ static void describe(struct packet_spec *spec, const struct fo_tuple *tuple, con
 	spec->payload_len = payload % 48;
 	spec->payload_seed = payload;
 	spec->tcp_flags = tcp_flags;
+	spec->tos = payload & 3; /* ECN, which stays */
 }
 
 void frames_arriving(const struct fo_flow *flow, unsigned int dir, uint32_t far_generation, uint32_t payload,
@@ -134,6 +141,7 @@ void frames_leaving(const struct fo_flow *flow, unsigned int dir, uint32_t far_g
 	memcpy(spec.dst_mac, side.peer_mac, 6);
 	memcpy(spec.src_mac, side.own_mac, 6);
 	spec.ttl--;
+	spec.tos |= (uint8_t)(flow->dscp[dir] << 2);
 	build(&spec, out);
 }
 
@@ -142,9 +150,24 @@ uint32_t frames_read_far(const uint8_t *frame, uint32_t length)
 	return length >= 14 && frame[0] == 0x06 && frame[1] == 0 ? get32(frame + 2) : UINT32_MAX;
 }
 
+static uint32_t l3_of(const uint8_t *frame, uint32_t length)
+{
+	return length >= 18 && packet_get16(frame + 12) == 0x8100 ? 18 : 14;
+}
+
+uint32_t frames_read_marking(const uint8_t *frame, uint32_t length, uint32_t connection, uint32_t life)
+{
+	uint32_t l3 = l3_of(frame, length), dscp;
+
+	if (length < l3 + 20)
+		return UINT32_MAX;
+	dscp = connection % 2 != 0 ? packet_get16(frame + l3) >> 6 & 0x3f : frame[l3 + 1] >> 2;
+	return dscp >> 3 == (life & 7) ? dscp & 7 : UINT32_MAX;
+}
+
 uint32_t frames_read_life(const uint8_t *frame, uint32_t length, uint32_t connection)
 {
-	uint32_t l3 = length >= 18 && packet_get16(frame + 12) == 0x8100 ? 18 : 14;
+	uint32_t l3 = l3_of(frame, length);
 
 	if (connection % 2 != 0)
 		return length >= l3 + 40 ? get32(frame + l3 + 8 + 12) : UINT32_MAX;

@@ -42,7 +42,6 @@ void oracle_open(struct oracle *oracle, uint32_t lives)
 	atomic_init(&oracle->now, 1);
 	atomic_init(&oracle->n_flows, 0);
 	atomic_init(&oracle->n_sides, 0);
-	atomic_init(&oracle->done, false);
 	oracle->room = lives;
 	oracle->flows = calloc(lives, sizeof(*oracle->flows));
 	oracle->sides = calloc(lives, sizeof(*oracle->sides));
@@ -63,6 +62,11 @@ uint32_t oracle_tick(struct oracle *oracle)
 	return atomic_fetch_add(&oracle->now, 1) + 1;
 }
 
+uint32_t oracle_ms(struct oracle *oracle)
+{
+	return 1000 + atomic_load(&oracle->now) * ORACLE_MS_PER_TICK;
+}
+
 static void begin(struct oracle *oracle, struct dates *dates)
 {
 	atomic_store(&dates->begin, atomic_load(&oracle->now));
@@ -75,7 +79,21 @@ uint32_t oracle_new_flow(struct oracle *oracle, uint32_t connection)
 
 	oracle->flows[number].connection = connection;
 	begin(oracle, &oracle->flows[number].dates);
+	begin(oracle, &oracle->flows[number].markings[0]);
+	atomic_store(&oracle->flows[number].n_markings, 1);
 	atomic_store(&oracle->n_flows, number + 1);
+	return number;
+}
+
+uint32_t oracle_new_marking(struct oracle *oracle, uint32_t life)
+{
+	struct flow_life *l = &oracle->flows[life];
+	uint32_t number = atomic_load(&l->n_markings);
+
+	if (number == STRESS_MARKINGS)
+		return number;
+	begin(oracle, &l->markings[number]);
+	atomic_store(&l->n_markings, number + 1);
 	return number;
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* oracle.h - who may still forward what: generations of connections and of the far side, each with its dates.
+/* oracle.h - who may still forward what: generations of connections, of their marking and of the far side, each with
+ * its dates.
  *
- * Every generation writes its number into what a forwarded packet shows: a connection's into its NAT address, the
- * far side's into the peer's MAC and its VLAN tag. So one packet tells which generations it was made by, and whether
- * those could be alive during the burst. Time is a counter that the control thread advances by its actions:
- *   begin   taken before fo_flow_add() or fo_adj_update() is called
+ * Every generation writes its number into what a forwarded packet shows: a connection's into its NAT address, a
+ * marking's into the DSCP, the far side's into the peer's MAC and its VLAN tag. So one packet tells which generations
+ * it was made by, and whether those could be alive during the burst. Time is a counter that the control thread
+ * advances by its actions:
+ *   begin   taken before fo_flow_add(), fo_flow_update() or fo_adj_update() is called
  *   end     taken after the call that ended it had returned (or after its last event): no burst begun from then on
  *           may use it
- * A worker reads the time before and after a burst. Neighbours: stress.c control, stress_worker.c, frames.c the bytes.
+ * A worker reads the time before and after a burst. Neighbours: control.c, worker.c, frames.c the bytes.
  */
 #ifndef STRESS_ORACLE_H
 #define STRESS_ORACLE_H
@@ -20,6 +22,7 @@
 
 #define STRESS_CONNECTIONS 8u
 #define STRESS_WORKERS_MAX 8u
+#define STRESS_MARKINGS	   8u /* DSCP values of one life, one after the other */
 #define STRESS_NO_END	   UINT32_MAX
 
 struct dates {
@@ -30,6 +33,8 @@ struct dates {
 /* One life of one connection; its number is its place in oracle.flows. */
 struct flow_life {
 	struct dates dates;
+	_Atomic uint32_t n_markings;
+	struct dates markings[STRESS_MARKINGS];
 	uint32_t connection;
 	bool finished;	     /* its final counters have come (control's) */
 	uint64_t packets[2]; /* as they said */
@@ -45,17 +50,22 @@ struct oracle {
 	_Atomic uint32_t n_sides;
 	struct dates *sides;
 	_Atomic uint32_t current[STRESS_CONNECTIONS]; /* the youngest life of each, for workers to aim at */
-	_Atomic bool done;
 };
 
 void oracle_open(struct oracle *oracle, uint32_t lives);
 void oracle_close(struct oracle *oracle);
+
+/* The clock of table and workers: a fixed step of milliseconds with each step of the counter. */
+#define ORACLE_MS_PER_TICK 40u
+uint32_t oracle_ms(struct oracle *oracle);
 
 /* Control: the counter one further. Returns the new time. */
 uint32_t oracle_tick(struct oracle *oracle);
 /* Control: a generation starts to exist. Returns its number. */
 uint32_t oracle_new_flow(struct oracle *oracle, uint32_t connection);
 uint32_t oracle_new_side(struct oracle *oracle);
+/* STRESS_MARKINGS when the life has had them all. */
+uint32_t oracle_new_marking(struct oracle *oracle, uint32_t life);
 /* Control: from now on no burst may begin with it. */
 void oracle_end(struct oracle *oracle, struct dates *dates);
 

@@ -3,14 +3,16 @@
  *
  * The worker is stopped at an exact place without any hook in the library: the page that holds its frame is made
  * unreadable (it stops when it parses) or read-only (it stops when it rewrites, the flow already found), and the
- * handler of SIGSEGV waits for the control thread. Checked while it stands still: deletes and adds go on, nothing of
+ * handler of SIGSEGV waits for the control thread, which sends it on or lets it die there. Checked while it stands still: deletes and adds go on, nothing of
  * the worker's flow is given away, fo_table_sync() keeps its deadline, the stall is an event, memory stays bounded.
- * And once it goes on: the packet left by the flow it belonged to and is in that flow's final counters.
+ * And once it goes on: the packet left by the flow it belonged to and is in that flow's final counters. And when it
+ * has died and somebody closes it: everything it held is given back, and its place serves another worker.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +27,12 @@
 #define STALL_MS 500u
 #define HEADROOM 64u
 #define CHURN	 20000u
+#define UPDATES	 100000u
 
 enum part { AT_PARSE, AT_REWRITE };
+
+/* What the worker is told when it stands still. */
+enum order { GO_ON, DIE };
 
 struct stall {
 	struct ledger ledger;
@@ -49,6 +55,7 @@ struct stall {
 static uint8_t *volatile trap_page;
 static volatile size_t trap_size;
 static int stopped_pipe[2], resume_pipe[2];
+static sigjmp_buf end_of_thread;
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
@@ -62,6 +69,8 @@ static void on_fault(int sig, siginfo_t *info, void *context)
 	}
 	if (write(stopped_pipe[1], &byte, 1) != 1 || read(resume_pipe[0], &byte, 1) != 1)
 		_exit(3);
+	if (byte == DIE)
+		siglongjmp(end_of_thread, 1);
 }
 
 static uint64_t clock_ms(void *ctx)
@@ -118,7 +127,8 @@ static void *run_worker(void *arg)
 {
 	struct stall *s = arg;
 
-	fo_worker_run(s->worker, &s->packet, 1, atomic_load(&s->now_ms));
+	if (sigsetjmp(end_of_thread, 1) == 0)
+		fo_worker_run(s->worker, &s->packet, 1, atomic_load(&s->now_ms));
 	return NULL;
 }
 
@@ -171,9 +181,9 @@ static pthread_t stop_worker(struct stall *s, enum part part)
 	return thread;
 }
 
-static void resume_worker(struct stall *s, pthread_t thread)
+static void resume_worker(struct stall *s, pthread_t thread, enum order order)
 {
-	char byte = 0;
+	char byte = (char)order;
 
 	require(mprotect(s->page, s->page_size, PROT_READ | PROT_WRITE) == 0, "mprotect", NULL);
 	require(write(resume_pipe[1], &byte, 1) == 1, "write", NULL);
@@ -234,6 +244,27 @@ static void churn_under_the_worker(struct stall *s)
 	printf("stall: %" PRIu64 " flows added meanwhile, %" PRIu64 " refused for now\n", good, again);
 }
 
+/* Each update leaves an entry that the worker may look at; when too many wait, an update is refused. */
+static void update_under_the_worker(struct stall *s)
+{
+	size_t bytes = 0;
+	struct fo_error err;
+	struct fo_adj adj;
+	uint32_t i;
+
+	frames_far(0, &adj);
+	for (i = 0; i < UPDATES; i++) {
+		int rc = fo_adj_update(s->table, s->far_id, &adj, &err);
+
+		require(rc == 0 || (rc == -EAGAIN && err.reason == FO_R_RECLAIM), "fo_adj_update", &err);
+		require(rc == 0 || bytes == 0 || ledger_bytes(&s->ledger) == bytes,
+			"refused updates take memory", NULL);
+		if (rc != 0)
+			bytes = ledger_bytes(&s->ledger);
+	}
+	require(bytes != 0, "updates go on without bound", NULL);
+}
+
 static void expect_stall_event(struct stall *s)
 {
 	unsigned int i;
@@ -275,6 +306,27 @@ static void forward_on_another_worker(struct stall *s)
 	require(fo_flow_del(s->table, id, NULL, &err) == 0, "fo_flow_del", &err);
 }
 
+/* Its thread is gone; its burst will never end. */
+static void bury_worker(struct stall *s)
+{
+	struct fo_error err;
+	fo_flow_id id;
+
+	require(fo_table_sync(s->table, 30, &err) == -ETIMEDOUT,
+		"what a dead worker may look at was given away", NULL);
+	fo_worker_close(s->worker);
+	require(fo_table_sync(s->table, 60000, &err) == 0, "fo_table_sync after the dead worker was closed",
+		&err);
+	poll_table(s);
+	require(s->deleted == 1 && s->recoveries == 1, "no terminal event after the dead worker was closed",
+		NULL);
+	require((s->last.flags & FO_STATS_FINAL) && s->last.packets[0] == 0,
+		"a packet that never left was counted", NULL);
+	require(add(s, 0, 3, &id, &err) == 0, "the key is not free", &err);
+	require(fo_worker_open(s->table, NULL, &s->worker, &err) == 0, "fo_worker_open", &err);
+	forward_on_another_worker(s);
+}
+
 /* Stopped while parsing, it has not looked the flow up yet and may find it gone; stopped while rewriting it must
  * finish what it began, as the flow that it found. */
 static void check_outcome(struct stall *s, enum part part)
@@ -307,7 +359,7 @@ static void check_outcome(struct stall *s, enum part part)
 	require(add(s, 0, 3, &id, &err) == 0, "the key is not free", &err);
 }
 
-static void run(enum part part)
+static void run(enum part part, enum order order)
 {
 	static struct stall s;
 	struct fo_error err;
@@ -329,14 +381,19 @@ static void run(enum part part)
 	delete_under_the_worker(&s);
 	expect_stall_event(&s);
 	churn_under_the_worker(&s);
-	resume_worker(&s, thread);
-	check_outcome(&s, part);
+	update_under_the_worker(&s);
+	resume_worker(&s, thread, order);
+	if (order == DIE)
+		bury_worker(&s);
+	else
+		check_outcome(&s, part);
 	fo_worker_close(s.worker);
 	fo_table_destroy(s.table);
 	require(ledger_leaks(&s.ledger, "fo_table_destroy") == 0, "leaks", NULL);
 	ledger_fini(&s.ledger);
 	munmap(s.page, s.page_size);
-	printf("stall: a worker stopped while it %s: ok\n", part == AT_PARSE ? "parses" : "rewrites");
+	printf("stall: a worker %s while it %s: ok\n", order == DIE ? "died" : "stopped",
+	       part == AT_PARSE ? "parses" : "rewrites");
 }
 
 int main(void)
@@ -348,7 +405,9 @@ int main(void)
 	action.sa_flags = SA_SIGINFO;
 	require(sigaction(SIGSEGV, &action, NULL) == 0, "sigaction", NULL);
 	require(pipe(stopped_pipe) == 0 && pipe(resume_pipe) == 0, "pipe", NULL);
-	run(AT_REWRITE);
-	run(AT_PARSE);
+	run(AT_REWRITE, GO_ON);
+	run(AT_PARSE, GO_ON);
+	run(AT_REWRITE, DIE);
+	run(AT_PARSE, DIE);
 	return 0;
 }
