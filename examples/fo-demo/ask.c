@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ask.c - `fo-demo add`, `del`, `list`, `stats`, `watch`, `explain`: one question to a running `fo-demo serve`.
+/* ask.c - `fo-demo add`, `del`, `list`, `stats`, `watch`, `explain`, `policy`: one question to a running `fo-demo serve`.
  * Neighbours: ask.h, demo.h; serve_requests.c is the other end.
  */
 #include "ask.h"
@@ -165,4 +165,9 @@ int cmd_watch(int argc, char **argv)
 int cmd_explain(int argc, char **argv)
 {
 	return run("explain", argc, argv);
+}
+
+int cmd_policy(int argc, char **argv)
+{
+	return run("policy", argc, argv);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ask.h - what the files share that ask a running `fo-demo serve`: add, del, list, stats, watch, explain.
+/* ask.h - what the files share that ask a running `fo-demo serve`: add, del, list, stats, watch, explain,
+ * policy.
  *
  *   ask.c          connects, sends the request, hands each answer on
  *   ask_options.c  the command line, in conntrack(8)'s words, to the request

@@ -17,7 +17,7 @@
 enum where { TOP, ORIGINAL, REPLY };
 enum what { TEXT, NUMBER, SECONDS, SIDE };
 
-/* key: getopt's. */
+/* key: getopt's. An option may mean something else to another verb: a row each. */
 static const struct row {
 	const char *option;
 	int key;
@@ -40,54 +40,91 @@ static const struct row {
 	{"reply-dst", 'q', REPLY, "dst", TEXT, "add"},
 	{"reply-port-src", 259, REPLY, "sport", NUMBER, "add"},
 	{"reply-port-dst", 260, REPLY, "dport", NUMBER, "add"},
-	{"in", 261, TOP, "in", SIDE, "add"},
-	{"out", 262, TOP, "out", SIDE, "add"},
-	{"timeout", 't', TOP, "timeout_ms", SECONDS, "add"},
+	{"proto", 'p', TOP, "proto", TEXT, "policy"},
+	{"src", 's', TOP, "src", TEXT, "policy"},
+	{"dst", 'd', TOP, "dst", TEXT, "policy"},
+	{"sport", 256, TOP, "sport", TEXT, "policy"},
+	{"dport", 257, TOP, "dport", TEXT, "policy"},
+	{"family", 'f', TOP, "family", TEXT, "policy"},
+	{"in", 261, TOP, "in", SIDE, "add policy"},
+	{"out", 262, TOP, "out", SIDE, "add policy"},
+	{"timeout", 't', TOP, "timeout_ms", SECONDS, "add policy"},
 	{"mark", 'm', TOP, "mark", NUMBER, "add"},
-	{"zone", 'w', TOP, "zone", NUMBER, "add del list explain"},
-	{"tag", 263, TOP, "tag", NUMBER, "add del list"},
+	{"zone", 'w', TOP, "zone", NUMBER, "add del list explain policy"},
+	{"tag", 263, TOP, "tag", NUMBER, "add del list policy"},
 	{"dev", 264, TOP, "dev", TEXT, "del list explain"},
 	{"state", 265, TOP, "state", TEXT, "list"},
-	{"id", 266, TOP, "id", TEXT, "del explain"},
+	{"id", 266, TOP, "id", TEXT, "del explain policy"},
 };
 
 #define N_ROWS	   (sizeof(rows) / sizeof(rows[0]))
 #define KEY_SOCKET 512
 #define KEY_ALL	   513
 
+/* How a connection is named, in every verb that takes one. */
+#define TUPLE_USAGE                                                                                          \
+	"  -p, --proto PROTO                    tcp, udp, icmp or icmpv6\n"                                  \
+	"  -s, --src, --orig-src ADDRESS        the originator's packets as they arrive\n"                   \
+	"  -d, --dst, --orig-dst ADDRESS\n"                                                                  \
+	"      --sport, --orig-port-src N\n"                                                                 \
+	"      --dport, --orig-port-dst N\n"                                                                 \
+	"      --icmp-id N                      an echo has this for ports\n"
+
 static const struct {
 	const char *verb, *text;
 } usages[] = {
 	{"add",
-	 "usage: fo-demo add -p PROTO -s SRC -d DST [--sport N --dport N | --icmp-id N] --in SIDE --out SIDE "
+	 "usage: fo-demo add -p PROTO -s ADDRESS -d ADDRESS [--sport N --dport N] --in SIDE --out SIDE "
 	 "[OPTIONS]\n"
 	 "\n"
 	 "Offloads one connection, both directions. The words are conntrack(8)'s.\n"
-	 "\n"
-	 "  -p tcp|udp|icmp|icmpv6, -s, -d, --sport, --dport   the originator's packets as they arrive\n"
-	 "  -r, --reply-src A, -q, --reply-dst A, --reply-port-src N, --reply-port-dst N\n"
-	 "                    the answers as they arrive, where NAT makes them differ from the mirror\n"
-	 "  --in SIDE         where the originator is;  --out SIDE  where the answers come from.\n"
-	 "                    DEV[,l3=DEV][,mac=OURS][,peer=THEIRS][,svlan=ID][,vlan=ID][,pppoe=ID][,mtu=N]\n"
-	 "                    encapsulations outermost first\n"
-	 "  -t SECONDS, -m MARK, -w ZONE, --tag N\n"},
+	 "\n" TUPLE_USAGE
+	 "  -r, --reply-src ADDRESS              the answers as they arrive, where NAT makes them differ\n"
+	 "  -q, --reply-dst ADDRESS\n"
+	 "      --reply-port-src N, --reply-port-dst N\n"
+	 "      --in SIDE                        where the originator is\n"
+	 "      --out SIDE                       where the answers come from. A side is\n"
+	 "          DEV[,l3=DEV][,mac=OURS][,peer=THEIRS][,svlan=ID][,vlan=ID][,pppoe=ID][,mtu=N],\n"
+	 "          encapsulations outermost first\n"
+	 "  -t, --timeout SECONDS, -m, --mark N, -w, --zone N, --tag N\n"},
 	{"del",
-	 "usage: fo-demo del --id ID | -p PROTO -s SRC -d DST ... | --tag N | --dev DEV | -w ZONE | --all\n"
+	 "usage: fo-demo del --id ID | -p PROTO -s ADDRESS -d ADDRESS ... | --tag N | --dev DEV | -w ZONE | "
+	 "--all\n"
 	 "\n"
-	 "Ends the offload of one connection (either direction's tuple names it), or of all that match; the "
-	 "connections\n"
-	 "themselves go on by the slow path.\n"},
-	{"list", "usage: fo-demo list [--state S] [--tag N] [--dev DEV] [-w ZONE]\n"
-		 "\n"
-		 "The flows, as conntrack -L shows connections: [ARMED] the slow path carries it, [OFFLOAD] "
-		 "in software,\n"
-		 "[HW_OFFLOAD], [PARTIAL_OFFLOAD], [CLOSING].\n"},
-	{"stats", "usage: fo-demo stats\n\nThe table's counters.\n"},
-	{"watch", "usage: fo-demo watch\n\nEvents as they come, until it is interrupted.\n"},
+	 "Ends the offload of one connection (either direction's tuple names it), or of all that match; the\n"
+	 "connections themselves go on by the slow path.\n"
+	 "\n" TUPLE_USAGE "      --id ID, --tag N, --dev DEV, -w, --zone N, --all\n"},
+	{"list",
+	 "usage: fo-demo list [OPTIONS]\n"
+	 "\n"
+	 "The flows, as conntrack -L shows connections: [ARMED] the slow path carries it, [OFFLOAD] in\n"
+	 "software, [HW_OFFLOAD], [PARTIAL_OFFLOAD], [CLOSING].\n"
+	 "\n"
+	 "      --state STATE   armed, active, hardware, partial or closing ones\n"
+	 "      --tag N, --dev DEV, -w, --zone N\n"},
+	{"stats", "usage: fo-demo stats [OPTIONS]\n\nThe table's counters.\n\n"},
+	{"watch", "usage: fo-demo watch [OPTIONS]\n\nEvents as they come, until it is interrupted.\n\n"},
 	{"explain",
-	 "usage: fo-demo explain --id ID | -p PROTO -s SRC -d DST [--sport N --dport N] [--dev DEV]\n"
+	 "usage: fo-demo explain --id ID | -p PROTO -s ADDRESS -d ADDRESS [--sport N --dport N] [OPTIONS]\n"
 	 "\n"
-	 "Is this connection offloaded, since when, and if not, why not.\n"},
+	 "Is this connection offloaded, since when, and if not, why not.\n"
+	 "\n" TUPLE_USAGE "      --id ID, --dev DEV, -w, --zone N\n"},
+	{"policy",
+	 "usage: fo-demo policy add --in SIDE --out SIDE [OPTIONS]\n"
+	 "       fo-demo policy del --id ID\n"
+	 "       fo-demo policy list\n"
+	 "\n"
+	 "Offloads every connection that is established and matches, without being asked for each. A side "
+	 "is\n"
+	 "as in 'add', --in the originators'. Addresses and ports are the originator's as its packets "
+	 "arrive,\n"
+	 "and the destination that they are forwarded to, after DNAT. 'del' ends the flows that it took.\n"
+	 "\n"
+	 "  -f, --family ipv4|ipv6, -p, --proto tcp|udp\n"
+	 "  -s, --src PREFIX, -d, --dst PREFIX\n"
+	 "      --sport N[-M], --dport N[-M]\n"
+	 "      --in SIDE, --out SIDE, --id ID\n"
+	 "  -t, --timeout SECONDS, --tag N, -w, --zone N\n"},
 };
 
 void ask_usage(const char *verb)
@@ -95,8 +132,7 @@ void ask_usage(const char *verb)
 	for (size_t i = 0; i < sizeof(usages) / sizeof(usages[0]); i++)
 		if (strcmp(usages[i].verb, verb) == 0)
 			fputs(usages[i].text, stdout);
-	fputs("\n"
-	      "  -j, --json        answers as JSON, one a line\n"
+	fputs("  -j, --json        answers as JSON, one a line\n"
 	      "      --socket PATH where 'fo-demo serve' listens, default " SERVE_SOCKET "\n"
 	      "  -h, --help        this text\n",
 	      stdout);
@@ -197,10 +233,6 @@ static bool read_row(struct ask *ask, const struct row *row, char *text)
 	struct json *doc = &ask->request;
 	uint64_t number;
 
-	if (!has_word(row->verbs, ask->verb)) {
-		out_error("%s takes no --%s", ask->verb, row->option);
-		return false;
-	}
 	switch (row->what) {
 	case TEXT:
 		json_text(doc, place(doc, row->where), row->member, text);
@@ -221,6 +253,8 @@ static bool read_row(struct ask *ask, const struct row *row, char *text)
 
 static bool read_key(struct ask *ask, int key, char *text)
 {
+	const char *option = NULL;
+
 	switch (key) {
 	case 'j':
 		ask->as_json = true;
@@ -237,9 +271,14 @@ static bool read_key(struct ask *ask, int key, char *text)
 	default:
 		break;
 	}
-	for (size_t i = 0; i < N_ROWS; i++)
-		if (rows[i].key == key)
+	for (size_t i = 0; i < N_ROWS; i++) {
+		if (rows[i].key == key && has_word(rows[i].verbs, ask->verb))
 			return read_row(ask, &rows[i], text);
+		if (rows[i].key == key)
+			option = rows[i].option;
+	}
+	if (option != NULL)
+		out_error("%s takes no --%s", ask->verb, option);
 	return false;
 }
 
@@ -255,6 +294,23 @@ static bool is_complete(const struct ask *ask)
 		if (json_object_object_get_ex(root, enough[i], NULL))
 			return true;
 	out_error("del: say which: --id, a tuple, --tag, --dev, --zone, or --all");
+	return false;
+}
+
+/* Of policy: the word that says what to do. */
+static bool take_word(struct ask *ask, int argc, char **argv)
+{
+	static const char *const words[] = {"add", "del", "list"};
+
+	if (strcmp(ask->verb, "policy") != 0 || ask->help)
+		return true;
+	for (size_t i = 0; optind < argc && i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(argv[optind], words[i]) == 0) {
+			json_text(&ask->request, ask->request.root, "what", words[i]);
+			optind++;
+			return true;
+		}
+	out_error("policy: say what to do: add, del or list");
 	return false;
 }
 
@@ -275,9 +331,11 @@ bool ask_options(struct ask *ask, int argc, char **argv)
 	json_begin(&ask->request);
 	json_text(&ask->request, ask->request.root, "verb", ask->verb);
 	optind = 0;
-	while ((key = getopt_long(argc, argv, "p:s:d:r:q:t:m:w:jh", longs, NULL)) != -1)
+	while ((key = getopt_long(argc, argv, "p:s:d:r:q:t:m:w:f:jh", longs, NULL)) != -1)
 		if (!read_key(ask, key, optarg))
 			return false;
+	if (!take_word(ask, argc, argv))
+		return false;
 	if (optind != argc) {
 		out_error("%s: '%s' is one word too many", ask->verb, argv[optind]);
 		return false;

@@ -81,6 +81,39 @@ static void print_flow(struct json_object *flow)
 	printf(" id=%s\n", text_of(flow, "id"));
 }
 
+static void print_text(struct json_object *from, const char *key)
+{
+	if (flow_json_text(from, key) != NULL)
+		printf(" %s=%s", key, flow_json_text(from, key));
+}
+
+static void print_side(struct json_object *policy, const char *key)
+{
+	struct json_object *side;
+
+	if (!json_object_object_get_ex(policy, key, &side))
+		return;
+	printf(" %s=%s", key, text_of(side, "dev"));
+	if (flow_json_text(side, "l3dev") != NULL)
+		printf(",l3=%s", text_of(side, "l3dev"));
+}
+
+static void print_policy(struct json_object *policy)
+{
+	static const char *const texts[] = {"src", "dst", "sport", "dport"};
+	const char *family = flow_json_text(policy, "family"), *proto = flow_json_text(policy, "proto");
+
+	printf("%-8s %s", proto != NULL ? proto : "any", family != NULL ? family : "any");
+	print_side(policy, "in");
+	print_side(policy, "out");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		print_text(policy, texts[i]);
+	print_number(policy, "timeout_ms", "timeout_ms");
+	print_number(policy, "tag", "tag");
+	print_number(policy, "zone", "zone");
+	printf(" id=%s\n", text_of(policy, "id"));
+}
+
 static void print_event(struct json_object *event)
 {
 	const char *kind = text_of(event, "kind"), *reason = flow_json_text(event, "reason");
@@ -145,6 +178,8 @@ void ask_print(struct ask *ask, struct json_object *answer)
 	if (json_object_object_get_ex(answer, "flow", &member)) {
 		print_flow(member);
 		ask->shown++;
+	} else if (json_object_object_get_ex(answer, "policy", &member)) {
+		print_policy(member);
 	} else if (json_object_object_get_ex(answer, "event", &member)) {
 		print_event(member);
 	} else if (json_object_object_get_ex(answer, "stats", &member)) {

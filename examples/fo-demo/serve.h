@@ -4,6 +4,7 @@
  *   serve.c           the command line; opens the table, waits for clients, events and signals
  *   serve_client.c    connections: requests in, answers out, a line of JSON each; nobody is waited for
  *   serve_requests.c  add, del, list, stats, watch, explain
+ *   serve_policies.c  policy: add, del, list
  *   serve_sides.c     adjacencies, made from what a request says of a side, one for each that differs
  *
  * Why a process of its own: what a kernel backend installs goes with the process that installed it, so that a crash
@@ -74,6 +75,10 @@ void serve_failed(struct serve_client *client, const struct fo_error *err);
 /* serve_requests.c */
 void serve_request(struct serve *serve, struct serve_client *client, const char *line);
 void serve_event(void *serve, const struct fo_event *event); /* fo_event_cb */
+
+/* serve_policies.c: 0, or -errno and err. */
+int serve_policy(struct serve *serve, struct serve_client *client, struct json_object *request,
+		 struct fo_error *err);
 
 /* serve_sides.c: the adjacency that request's member key describes, added when new. 0, or -errno and err. */
 int serve_side(struct serve *serve, struct json_object *request, const char *key, fo_adj_id *out,

@@ -261,7 +261,8 @@ static const struct verb {
 	const char *name;
 	int (*run)(struct serve *, struct serve_client *, struct json_object *, struct fo_error *);
 } verbs[] = {
-	{"add", add}, {"del", del}, {"list", list}, {"stats", stats}, {"explain", explain}, {"watch", watch},
+	{"add", add},	      {"del", del},	{"list", list},		  {"stats", stats},
+	{"explain", explain}, {"watch", watch}, {"policy", serve_policy},
 };
 
 void serve_request(struct serve *serve, struct serve_client *client, const char *line)
@@ -281,7 +282,7 @@ void serve_request(struct serve *serve, struct serve_client *client, const char 
 	else
 		status = flow_json_refuse(&err, "verb",
 					  "a request is a line of JSON with a verb: add, del, list, "
-					  "stats, explain or watch");
+					  "stats, explain, watch or policy");
 	if (status != 0)
 		serve_failed(client, &err);
 	else if (!client->watching)

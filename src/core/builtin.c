@@ -5,6 +5,9 @@
  */
 #include "core/registry.h"
 
+#ifdef FO_BACKEND_NFT
+#include "backends/nft/nft.h"
+#endif
 #ifdef FO_BACKEND_SOFT
 #include "backends/soft/soft.h"
 #endif
@@ -12,6 +15,9 @@
 const struct fo_backend *const fo__builtin[] = {
 #ifdef FO_BACKEND_SOFT
 	&fo__backend_soft,
+#endif
+#ifdef FO_BACKEND_NFT
+	&fo__backend_nft,
 #endif
 	NULL,
 };

@@ -136,7 +136,7 @@ static void two_flows(struct env *env)
 	side(&adj, DMZ, PLAIN);
 	adj.l3_dev = 4242;
 	flow.adj[0] = env_adj(env, &adj);
-	side(&adj, 4, PLAIN);
+	side(&adj, SPARE, PLAIN);
 	flow.adj[1] = env_adj(env, &adj);
 	flow.tag = 99;
 	flow.scope = (env->caps.can & FO_CAP_SCOPE) && (env->rig->features & RIG_SCOPES) ? 12 : 0;
@@ -191,7 +191,7 @@ static void by_port(struct env *env)
 	two_flows(env);
 	FO_INIT(&m);
 	m.mask = FO_MATCH_PORT;
-	m.port = 4;
+	m.port = SPARE;
 	ends_flow_1(env, &m, 1);
 	m.port = DMZ;
 	ends_flow_1(env, &m, 1);
@@ -206,7 +206,7 @@ static void by_l3_dev(struct env *env)
 	m.mask = FO_MATCH_L3_DEV;
 	m.l3_dev = 4242;
 	ends_flow_1(env, &m, 1);
-	m.l3_dev = 4;
+	m.l3_dev = SPARE;
 	ends_flow_1(env, &m, 1);
 }
 

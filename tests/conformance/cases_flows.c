@@ -202,7 +202,7 @@ static void other_ingress_is_another_key(struct env *env)
 	other.adj[0] = env_adj(env, &adj);
 	/* the reply key is still the same */
 	env_add_refused(env, &other, -EEXIST, FO_R_EXISTS, NULL);
-	side(&adj, 4, PLAIN);
+	side(&adj, SPARE, PLAIN);
 	other.adj[1] = env_adj(env, &adj);
 	m = env_add(env, &other);
 	env_traffic(env, n, FO_ORIGINAL, 2);

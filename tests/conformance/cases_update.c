@@ -116,7 +116,7 @@ static void update_that_merges_keys(struct env *env)
 
 	side(&adj, DMZ, PLAIN);
 	other.adj[0] = env_adj(env, &adj);
-	side(&adj, 4, PLAIN);
+	side(&adj, SPARE, PLAIN);
 	other.adj[1] = env_adj(env, &adj);
 	m = env_add(env, &other);
 	adj = env->adjs[0];
@@ -386,7 +386,7 @@ static void wrong_updates_change_nothing(struct env *env)
 
 	side(&adj, DMZ, PLAIN);
 	other.adj[0] = env_adj(env, &adj);
-	side(&adj, 4, PLAIN);
+	side(&adj, SPARE, PLAIN);
 	other.adj[1] = env_adj(env, &adj);
 	m = env_add(env, &other);
 	get(env, n, &before);

@@ -159,7 +159,7 @@ static unsigned int special(struct env *env)
 	side(&adj, DMZ, PLAIN);
 	adj.l3_dev = 4242;
 	flow.adj[0] = env_adj(env, &adj);
-	side(&adj, 4, PLAIN);
+	side(&adj, SPARE, PLAIN);
 	flow.adj[1] = env_adj(env, &adj);
 	flow.tag = 99;
 	flow.scope = (env->caps.can & FO_CAP_SCOPE) ? 12 : 0;
@@ -190,12 +190,12 @@ static void filters(struct env *env)
 	match.mask = FO_MATCH_PORT;
 	match.port = DMZ;
 	only(env, &match, n, "port");
-	match.port = 4;
+	match.port = SPARE;
 	only(env, &match, n, "port of the other side");
 	match.mask = FO_MATCH_L3_DEV;
 	match.l3_dev = 4242;
 	only(env, &match, n, "l3_dev");
-	match.l3_dev = 4; /* the other side's says 0: same as port */
+	match.l3_dev = SPARE; /* the other side's says 0: same as port */
 	only(env, &match, n, "l3_dev from the port");
 	match.mask = FO_MATCH_MAC;
 	memcpy(match.mac, f->adj[1].peer_mac, 6);

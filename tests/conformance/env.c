@@ -15,7 +15,7 @@ void env_init(struct env *env, const struct rig *rig)
 	FO_INIT(&env->options);
 	for (i = 0; i < ENV_PORTS; i++) {
 		FO_INIT(&env->ports[i]);
-		env->ports[i].port = i + 1;
+		env->ports[i].port = ENV_PORT_0 + i;
 	}
 	env->options.ports = env->ports;
 	env->options.n_ports = ENV_PORTS;
@@ -94,13 +94,20 @@ int env_has(struct env *env, uint64_t caps, unsigned int n_encaps)
 
 fo_adj_id env_adj(struct env *env, const struct fo_adj *adj)
 {
+	struct fo_adj *copy = &env->adjs[env->n_adjs];
 	fo_adj_id id = 0;
+	char why[200];
+	unsigned int i;
 
 	REQUIRE(env->n_adjs < ENV_MAX_ADJ);
-	OK(env, fo_adj_add(env->table, adj, &id, &env->err));
+	*copy = *adj;
+	for (i = 0; i < copy->n_encaps && i < FO_MAX_ENCAPS && !(env->rig->features & RIG_PRIORITY); i++)
+		copy->encap[i].pcp = copy->encap[i].dei = 0;
+	if (env->rig->side && env->rig->side(env->state, copy, why, sizeof(why)))
+		FAIL("the rig could not make this side: %s", why);
+	OK(env, fo_adj_add(env->table, copy, &id, &env->err));
 	REQUIRE(id != 0);
 	env->adj_ids[env->n_adjs] = id;
-	env->adjs[env->n_adjs] = *adj;
 	env->n_adjs++;
 	return id;
 }
@@ -113,6 +120,20 @@ const struct fo_adj *env_adj_of(const struct env *env, fo_adj_id id)
 		if (env->adj_ids[i] == id)
 			return &env->adjs[i];
 	FAIL("the case uses an adjacency that it never made");
+}
+
+void env_connect(struct env *env, const struct fo_flow *flow)
+{
+	struct fo_adj adj[2];
+	char why[200];
+	unsigned int d;
+
+	if (!env->rig->connection)
+		return;
+	for (d = 0; d < 2; d++)
+		adj[d] = *env_adj_of(env, flow->adj[d]);
+	if (env->rig->connection(env->state, flow, adj, why, sizeof(why)))
+		FAIL("the rig could not bring the connection about: %s", why);
 }
 
 unsigned int env_know(struct env *env, const struct fo_flow *flow, fo_flow_id id)
@@ -140,6 +161,7 @@ unsigned int env_add(struct env *env, const struct fo_flow *flow)
 	unsigned int n;
 	struct fo_flow_info info;
 
+	env_connect(env, flow);
 	OK(env, fo_flow_add(env->table, flow, &id, &env->err));
 	REQUIRE(id != 0);
 	n = env_know(env, flow, id);

@@ -12,7 +12,8 @@
 #include "packet.h"
 #include "suite.h"
 
-#define ENV_PORTS     4u /* ports 1..4 exist at first */
+#define ENV_PORTS     4u /* ports LAN .. SPARE (topology.h) exist at first */
+#define ENV_PORT_0    2u /* number of the first: 1 is the loopback device where ports are network devices */
 #define ENV_MAX_ADJ   256u
 #define ENV_MAX_FLOWS 4096u
 #define ENV_BURST     32u
@@ -38,7 +39,7 @@ struct env {
 	struct fo_error err; /* of the last call that should fail */
 };
 
-/* Options for a small table with ports 1..ENV_PORTS; the case's prepare() changes them. */
+/* Options for a small table with ENV_PORTS ports; the case's prepare() changes them. */
 void env_init(struct env *env, const struct rig *rig);
 void env_open(struct env *env);
 void env_close(struct env *env);
@@ -58,6 +59,8 @@ const struct fo_adj *env_adj_of(const struct env *env, fo_adj_id id);
 /* Add to the table and the model, wait until it is in the short cut. Returns the index of flow
  * and id. */
 unsigned int env_add(struct env *env, const struct fo_flow *flow);
+/* Bring about the connection of a flow that is to be added, where the backend looks for it. */
+void env_connect(struct env *env, const struct fo_flow *flow);
 /* Put a flow that the table has under this id into the model. */
 unsigned int env_know(struct env *env, const struct fo_flow *flow, fo_flow_id id);
 /* fo_flow_add() must refuse: code, reason, and field (NULL: any) as given; and leave no trace. */

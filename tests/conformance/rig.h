@@ -20,6 +20,7 @@
 #define RIG_CLOCK    (1u << 5) /* advance() moves the clock of the table (else it waits in real time) */
 #define RIG_FLOW_IDS (1u << 6) /* rig_result.flow is filled */
 #define RIG_ALLOC    (1u << 7) /* fo_table_options.allocator sees every allocation of the backend */
+#define RIG_PRIORITY (1u << 8) /* tags arrive with any priority and leave with the side's */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
@@ -79,6 +80,13 @@ struct rig {
 	/* Let ms milliseconds of the table's clock pass. */
 	void (*advance)(void *state, uint64_t ms);
 	uint64_t (*now_ms)(void *state);
+	/* (may be NULL) a side is about to be registered: make the devices that it is about, and say
+	 * by which L3 device it goes. 0, or -1 with why. */
+	int (*side)(void *state, struct fo_adj *adj, char *why, size_t why_size);
+	/* (may be NULL) a connection is about to be added: bring it about where the backend looks for
+	 * it. adj: of both sides. 0, or -1 with why. */
+	int (*connection)(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why,
+			  size_t why_size);
 	/* (may be NULL) let the device finish what is in flight; the suite polls the table in
 	 * between. */
 	void (*settle)(void *state);
@@ -95,5 +103,7 @@ struct rig {
 extern const struct rig *const rig_list[];
 extern const struct rig rig_soft;
 extern const struct rig rig_npu;
+extern const struct rig rig_nft;
+extern const struct rig rig_bpf_tc, rig_bpf_xdp, rig_bpf_generic;
 
 #endif /* CONFORMANCE_RIG_H */

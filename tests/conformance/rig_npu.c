@@ -202,7 +202,7 @@ const struct rig rig_npu = {
 		     FO_CAP_PUNT_SYN | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_PUNT_MAC |
 		     FO_CAP_CRASH_GONE | FO_CAP_GUARDS_VERIFIED | FO_CAP_COUNTERS_FAST |
 		     FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_CALLER_NEIGH,
-	.features = RIG_REASONS | RIG_BURSTS | RIG_CLOCK | RIG_ALLOC,
+	.features = RIG_REASONS | RIG_BURSTS | RIG_CLOCK | RIG_ALLOC | RIG_PRIORITY,
 	.most_flows = MOST_FLOWS,
 	.open = npu_open,
 	.attach = npu_attach_table,

@@ -7,5 +7,11 @@ const struct rig *const rig_list[] = {
 #ifdef HAVE_RIG_NPU
 	&rig_npu,
 #endif
+#ifdef HAVE_RIG_NFT
+	&rig_nft,
+#endif
+#ifdef HAVE_RIG_BPF
+	&rig_bpf_tc, &rig_bpf_xdp, &rig_bpf_generic,
+#endif
 	NULL,
 };

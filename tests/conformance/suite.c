@@ -98,8 +98,15 @@ const char *suite_hex(const uint8_t *bytes, uint32_t len)
 
 static void missing_features(const struct rig *rig, const struct suite_case *c)
 {
-	static const char *const names[] = {"reasons", "packet metadata", "scopes",   "headroom",
-					    "bursts",  "a clock to set",  "flow ids", "an allocator hook"};
+	static const char *const names[] = {"reasons",
+					    "packet metadata",
+					    "scopes",
+					    "headroom",
+					    "bursts",
+					    "a clock to set",
+					    "flow ids",
+					    "an allocator hook",
+					    "priorities in tags"};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -6,9 +6,10 @@
 
 #include "env.h"
 
-#define LAN 1u /* port numbers */
-#define WAN 2u
-#define DMZ 3u
+#define LAN   ENV_PORT_0 /* port numbers */
+#define WAN   (ENV_PORT_0 + 1)
+#define DMZ   (ENV_PORT_0 + 2)
+#define SPARE (ENV_PORT_0 + 3)
 
 enum encaps { PLAIN, Q, AD, QINQ, PPPOE, Q_PPPOE, QINQ_PPPOE, N_ENCAPS };
 extern const char *const encaps_name[N_ENCAPS];

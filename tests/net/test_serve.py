@@ -197,7 +197,7 @@ def hostile_requests_are_answered_or_cut_off(scratch):
                 b'{"verb": "add", "original": {"proto": "tcp", "src": "1.2.3.4", "dst": "1.2.3.5", "sport": 65536}}',
                 b'{"verb": "add", "original": {"proto": "icmp", "src": "::1", "dst": "::2"}}',
                 b'{"verb": "del", "id": "zz"}', b'{"verb": "explain", "original": {"proto": "tcp"}}',
-                b'{"verb": "list", "state": "none"}', b'{"verb": "list", "dev": "no-such-device"}',
+                b'{"verb": "list", "state": "none"}', b'{"verb": "policy"}', b'{"verb": "policy", "what": "add", "src": "/"}', b'{"verb": "list", "dev": "no-such-device"}',
                 b'{"verb": "add", "original": {"proto": "tcp", "src": "10.0.0.1", "dst": "10.0.0.2"}, "in": {"dev": "7", "encap": 3}}']
     with server(scratch) as serve:
         for request in requests:
@@ -239,13 +239,29 @@ def a_left_over_socket_is_replaced_and_a_living_one_is_not(scratch):
         assert serve.ask("stats").returncode == 0
 
 
+def a_policy_is_refused_where_the_backend_has_none(scratch):
+    with server(scratch) as serve:
+        refused = serve.ask("policy", "add", "--in", LAN, "--out", WAN, "-p", "tcp", "-d", "10.0.0.0/8", "--dport", "1-99")
+        assert refused.returncode == 1 and "(reason unsupported)" in refused.stderr, refused.stderr
+        assert serve.answers("policy", "list") == []
+        stale = serve.ask("policy", "del", "--id", "0x100000001")
+        assert stale.returncode == 1 and stale.stderr, stale.stderr
+        for args, text in [(["-d", "10.0.0.0/33"], "no prefix"), (["-d", "10.0.0.0/"], "no prefix"), (["-s", "lan"], "no prefix"),
+                           (["-f", "ipv6", "-s", "10.0.0.0/8"], "family"), (["-p", "sctp"], "neither tcp nor udp"),
+                           (["--dport", "9-1"], "no ports"), (["--dport", "0"], "no ports"), (["--sport", "1-65536"], "no ports"),
+                           (["--sport", "1-"], "no ports"), (["--sport", "-1"], "no ports")]:
+            wrong = serve.ask("policy", "add", "--in", LAN, "--out", WAN, *args)
+            assert wrong.returncode == 1 and text in wrong.stderr, (args, wrong.stderr)
+
+
 def wrong_command_lines_are_refused(scratch):
     missing = os.path.join(scratch, "none")
     for args, text in [(["serve"], "--device"), (["serve", "-d", "no-such-device", "-b", "soft"], "no device"),
                        (["serve", "-d", "7", "-b", "nonsense"], "nonsense"), (["serve", "-d", "7", "more"], "too many"),
                        (["list", "--socket", missing], "is 'fo-demo serve' running"), (["del"], "say which"),
                        (["del", "--sport", "x"], "whole number"), (["list", "--in", "7"], "takes no --in"),
-                       (["add", "--in", "7,colour=red"], "no 'colour='"), (["watch", "more"], "too many"),
+                       (["add", "--in", "7,colour=red"], "no 'colour='"), (["watch", "more"], "too many"), (["policy"], "say what to do"), (["policy", "flush"], "say what to do"),
+                       (["policy", "add", "--mark", "1"], "takes no --mark"), (["policy", "list", "more"], "too many"),
                        (["serve", "-d", "7", "--netns", "../x"], "no name"), (["stats", "--nonsense"], "")]:
         run = subprocess.run([FO_DEMO, *args], capture_output=True, text=True, timeout=PATIENCE)
         assert run.returncode in (1, 2) and text in run.stderr and run.stdout == "", (args, run.returncode, run.stderr)
@@ -254,7 +270,8 @@ def wrong_command_lines_are_refused(scratch):
 CASES = [a_flow_is_added_listed_and_deleted, the_list_reads_as_conntracks, refusals_name_field_and_reason,
          explain_tells_why, watch_sees_the_end_of_a_flow, watch_prints_events_as_they_come, stats_count_what_was_done,
          encapsulations_make_other_sides, hostile_requests_are_answered_or_cut_off, many_clients_and_one_that_never_reads,
-         a_left_over_socket_is_replaced_and_a_living_one_is_not, wrong_command_lines_are_refused]
+         a_left_over_socket_is_replaced_and_a_living_one_is_not,
+         a_policy_is_refused_where_the_backend_has_none, wrong_command_lines_are_refused]
 
 
 def main():

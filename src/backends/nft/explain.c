@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* explain.c - what the kernel does with a connection, in a sentence: fo_flow_explain()'s second half. See state.h. */
+#include "backends/nft/state.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdio.h>
+
+/* Why an established connection with an element is not on the short cut. */
+static void why_not(const struct fo__nft *nft, const struct fo__nft_record *record,
+		    const struct fo__ct_entry *entry, char *text, size_t size)
+{
+	if (entry->have & FO__CT_HELPER)
+		(void)snprintf(text, size,
+			       "Conntrack helper %s reads its packets; nf_flowtable takes no such.",
+			       entry->helper);
+	else if (entry->status & IPS_SEQ_ADJUST)
+		(void)snprintf(text, size,
+			       "Conntrack adjusts its sequence numbers; nf_flowtable takes no such.");
+	else if (fo__nft_closing(nft, entry))
+		(void)snprintf(text, size, "The connection is ending: %s, conntrack says %s.",
+			       fo_reason_text(fo__nft_closing(nft, entry)),
+			       fo__ct_tcp_state_name(entry->tcp_state));
+	else if (!fo__ct_established(entry))
+		(void)snprintf(text, size, "Conntrack has seen no answer yet (%s): not established.",
+			       entry->have & FO__CT_TCP_STATE ? fo__ct_tcp_state_name(entry->tcp_state)
+							      : "UNREPLIED");
+	else if ((entry->have & FO__CT_TCP_STATE) &&
+		 strcmp(fo__ct_tcp_state_name(entry->tcp_state), "ESTABLISHED"))
+		(void)snprintf(text, size, "Conntrack says %s: not established.",
+			       fo__ct_tcp_state_name(entry->tcp_state));
+	else if (entry->packets[0] + entry->packets[1] == record->packets[0] + record->packets[1])
+		(void)snprintf(text, size,
+			       "Idle, so that the kernel let go of it; it comes back with its next packet.");
+	else
+		(void)snprintf(text, size,
+			       "Established and in the set, but not taken: it is not forwarded, or comes by "
+			       "a device "
+			       "other than the %u of the flowtable.",
+			       nft->devices.n);
+}
+
+void fo__nft_explain(struct fo__nft *nft, uint32_t slot, char *text, size_t size)
+{
+	struct fo__nft_record *record = &nft->records[slot];
+	struct fo__ct_entry entry;
+	int rc = fo__nft_ask(nft, &record->tuple, record->zone, &entry);
+
+	if (rc == -ENOENT)
+		(void)snprintf(text, size, "Conntrack has no entry for it%s.",
+			       record->flags & FO__NFT_HAS_CT ? " any more" : " yet; it is armed in advance");
+	else if (rc)
+		(void)snprintf(text, size, "Conntrack could not be asked: %s.", strerror(-rc));
+	else if ((entry.status & IPS_OFFLOAD) && nft->foreign)
+		(void)snprintf(text, size,
+			       "Conntrack says OFFLOAD, but others have flowtables on these devices: "
+			       "whose it is cannot be told.");
+	else if (entry.status & IPS_OFFLOAD)
+		(void)snprintf(text, size, "Conntrack says OFFLOAD; %llu + %llu packets since it began.",
+			       (unsigned long long)entry.packets[0], (unsigned long long)entry.packets[1]);
+	else
+		why_not(nft, record, &entry, text, size);
+}
+
+void fo__nft_explain_key(struct fo__nft *nft, const struct fo_key *key, char *text, size_t size)
+{
+	struct fo__ct_entry entry;
+	int rc = fo__nft_ask(nft, &key->tuple, key->scope, &entry);
+
+	if (rc == -ENOENT)
+		(void)snprintf(text, size, "Conntrack has no entry for it.");
+	else if (rc)
+		(void)snprintf(text, size, "Conntrack could not be asked: %s.", strerror(-rc));
+	else if (entry.status & IPS_OFFLOAD)
+		(void)snprintf(text, size,
+			       "Conntrack says OFFLOAD: another table or somebody else's flowtable has it.");
+	else if (entry.have & FO__CT_HELPER)
+		(void)snprintf(text, size, "Not in the set; conntrack helper %s would keep it out as well.",
+			       entry.helper);
+	else if (!fo__ct_established(&entry))
+		(void)snprintf(text, size, "Not in the set; conntrack knows it, but no answer was seen yet.");
+	else
+		(void)snprintf(text, size,
+			       "Not in the set; conntrack knows it as established: it may be added.");
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* watch.c - what the kernel does with the flows, as conntrack shows it. See state.h.
+ *
+ * No event says that a flow entered or left nf_flowtable. So all entries with IPS_OFFLOAD are dumped, a datagram at a
+ * time; flows on the short cut that the dump did not show are then asked for one by one, which tells those that idled back
+ * from those that are closing and those whose entry is gone. Ends are told by events as well, at once and with the last
+ * counters; when events are lost, the next pass asks for every flow.
+ */
+#include "backends/nft/state.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <time.h>
+
+/* Datagrams of events taken between two looks at anything else. */
+#define EVENTS_MOST 256u
+/* Flows asked for between two looks at the clock. */
+#define CHECKS_MOST 32u
+
+#ifndef IPS_HW_OFFLOAD
+#define IPS_HW_OFFLOAD (1u << 15)
+#endif
+
+uint64_t fo__nft_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* ---- One entry ---- */
+
+void fo__nft_take_counters(struct fo__nft *nft, uint32_t slot, const struct fo__ct_entry *entry)
+{
+	struct fo__nft_record *record = &nft->records[slot];
+
+	/* Another connection with the same tuple counts from nothing. */
+	if ((entry->have & FO__CT_ID) && record->ct_id != entry->id) {
+		if (record->ct_id)
+			memset(record->packets, 0, sizeof(record->packets));
+		if (record->ct_id)
+			memset(record->bytes, 0, sizeof(record->bytes));
+		record->ct_id = entry->id;
+	}
+	record->flags |= FO__NFT_HAS_CT;
+	if (!(entry->have & FO__CT_COUNTERS))
+		return;
+	for (unsigned int side = 0; side < 2; side++) {
+		unsigned int dir = record->flags & FO__NFT_REVERSED ? 1 - side : side;
+		uint64_t packets = entry->packets[side] - record->packets[side];
+		uint64_t bytes = entry->bytes[side] - record->bytes[side];
+
+		/* They never go back; a reader of a moment ago may have seen more than a late event tells. */
+		if (entry->packets[side] <= record->packets[side] || entry->bytes[side] < record->bytes[side])
+			continue;
+		record->packets[side] = entry->packets[side];
+		record->bytes[side] = entry->bytes[side];
+		nft->ops->count(nft->host, record->cookie, (enum fo_dir)dir, packets, bytes, 0);
+	}
+}
+
+/* A RST that ends a connection on the short cut leaves its entry ESTABLISHED with the timeout of a closed one. */
+enum fo_reason fo__nft_closing(const struct fo__nft *nft, const struct fo__ct_entry *entry)
+{
+	enum fo_reason closing = fo__ct_closing(entry);
+
+	if (closing || !nft->reset_s || (entry->status & IPS_OFFLOAD))
+		return closing;
+	if (!(entry->have & FO__CT_TIMEOUT) || !(entry->have & FO__CT_TCP_STATE))
+		return FO_R_NONE;
+	return entry->tcp_state == TCP_CONNTRACK_ESTABLISHED && entry->timeout_s <= nft->reset_s
+		       ? FO_R_TCP_RST
+		       : FO_R_NONE;
+}
+
+static uint8_t state_of(const struct fo__nft *nft, const struct fo__ct_entry *entry)
+{
+	if (!(entry->status & IPS_OFFLOAD))
+		return FO_STATE_ARMED;
+	if (nft->foreign)
+		return FO_STATE_PARTIAL;
+	return entry->status & IPS_HW_OFFLOAD ? FO_STATE_HARDWARE : FO_STATE_ACTIVE;
+}
+
+void fo__nft_take_entry(struct fo__nft *nft, uint32_t slot, const struct fo__ct_entry *entry)
+{
+	struct fo__nft_record *record = &nft->records[slot];
+	uint8_t state = state_of(nft, entry);
+	enum fo_reason closing = fo__nft_closing(nft, entry);
+	int first = !(record->flags & FO__NFT_HAS_CT);
+
+	/* Armed in advance: only now can it be compared. */
+	if (first && fo__nft_tuple_hash(nft, &entry->tuple[1], entry->zone) != record->reply) {
+		record->flags |= FO__NFT_HAS_CT;
+		fo__nft_flow_end(nft, slot, FO__NFT_SAY_REFUSED, FO_R_NAT);
+		return;
+	}
+	fo__nft_take_counters(nft, slot, entry);
+	if (record->flags & FO__NFT_QUEUED)
+		return;
+	if (state != record->state) {
+		unsigned int reason = state == FO_STATE_ARMED	  ? FO_R_FALLBACK
+				      : state == FO_STATE_PARTIAL ? FO_R_IN_USE
+								  : FO_R_NONE;
+
+		record->state = state;
+		nft->ops->state(nft->host, record->cookie, state, reason);
+	}
+	if (closing)
+		nft->ops->closing(nft->host, record->cookie, closing);
+}
+
+/* ---- Asking ---- */
+
+struct one {
+	struct fo__ct_entry *entry;
+	int error;
+};
+
+static void take_one(void *arg, size_t i, const struct fo__ct_entry *entry, int error)
+{
+	struct one *one = arg;
+
+	(void)i;
+	one->error = error;
+	if (entry)
+		*one->entry = *entry;
+}
+
+int fo__nft_ask(struct fo__nft *nft, const struct fo_tuple *tuple, uint16_t zone, struct fo__ct_entry *entry)
+{
+	struct fo__ct_key key = {tuple, zone};
+	struct one one = {entry, EIO};
+
+	(void)fo__ct_get(&nft->ask, nft->tx, &key, 1, take_one, &one);
+	return -one.error;
+}
+
+void fo__nft_ask_slots(struct fo__nft *nft, const uint32_t *slots, size_t n, fo__ct_found found, void *arg)
+{
+	struct fo__ct_key keys[FO__NFT_ASK_MOST];
+	struct fo_tuple tuples[FO__NFT_ASK_MOST];
+
+	/* Copies: a record may be dropped while the rest is told. */
+	for (size_t i = 0; i < n; i++) {
+		tuples[i] = nft->records[slots[i]].tuple;
+		keys[i].tuple = &tuples[i];
+		keys[i].zone = nft->records[slots[i]].zone;
+	}
+	(void)fo__ct_get(&nft->ask, nft->tx, keys, n, found, arg);
+}
+
+/* ---- Events ---- */
+
+static void heard(void *arg, enum fo__ct_event event, const struct fo__ct_entry *entry)
+{
+	struct fo__nft *nft = arg;
+	enum fo_reason closing = fo__ct_closing(entry);
+	struct fo__nft_record *record;
+	uint32_t slot;
+
+	if (event != FO__CT_DESTROY)
+		return;
+	fo__nft_permit(nft, entry);
+	slot = fo__nft_record_by_tuple(nft, &entry->tuple[0], entry->zone);
+	if (slot == FO__NFT_NO_SLOT)
+		return;
+	record = &nft->records[slot];
+	if (record->ct_id && (entry->have & FO__CT_ID) && record->ct_id != entry->id)
+		return;
+	fo__nft_take_counters(nft, slot, entry);
+	fo__nft_flow_end(nft, slot, FO__NFT_SAY_ENDED, closing ? closing : FO_R_LOST);
+}
+
+void fo__nft_hear(struct fo__nft *nft)
+{
+	for (unsigned int i = 0; i < EVENTS_MOST; i++) {
+		int rc = fo__ct_events(&nft->events, heard, nft);
+
+		if (!rc)
+			return;
+		/* Lost or garbled: what they would have told is asked for. */
+		if (rc < 0)
+			nft->resync = 1;
+	}
+}
+
+/* ---- The dump ---- */
+
+static int seen(void *arg, const struct fo__ct_entry *entry)
+{
+	struct fo__nft *nft = arg;
+	uint32_t slot = fo__nft_record_by_tuple(nft, &entry->tuple[0], entry->zone);
+
+	if (slot == FO__NFT_NO_SLOT) {
+		fo__nft_adopt(nft, entry);
+		return 0;
+	}
+	nft->records[slot].seen = nft->pass;
+	fo__nft_take_entry(nft, slot, entry);
+	return 0;
+}
+
+static void rest(struct fo__nft *nft)
+{
+	uint64_t now = fo__nft_now(nft), pause = 4 * (now - nft->dump_began_ms);
+
+	if (pause < FO__NFT_DUMP_MS)
+		pause = FO__NFT_DUMP_MS;
+	if (pause > FO__NFT_DUMP_MOST_MS)
+		pause = FO__NFT_DUMP_MOST_MS;
+	nft->dumping = nft->checking = 0;
+	nft->next_dump_ms = now + pause;
+}
+
+static void begin(struct fo__nft *nft)
+{
+	nft->pass = (uint8_t)(nft->pass == UINT8_MAX ? 1 : nft->pass + 1);
+	nft->refreshed = 0;
+	nft->dump_began_ms = fo__nft_now(nft);
+	nft->dumping = !fo__ct_dump_begin(&nft->dump, IPS_OFFLOAD);
+	if (!nft->dumping)
+		rest(nft);
+}
+
+static void step(struct fo__nft *nft)
+{
+	int rc = fo__ct_dump_step(&nft->dump, IPS_OFFLOAD, seen, nft);
+
+	if (rc == 1)
+		return;
+	nft->dumping = 0;
+	/* A refresh meanwhile, or a broken dump: absence proves nothing. */
+	if ((rc && rc != -EINTR) || (nft->refreshed && !nft->resync)) {
+		rest(nft);
+		return;
+	}
+	nft->checking = 1;
+	nft->check_at = 0;
+}
+
+struct missing {
+	struct fo__nft *nft;
+	const uint32_t *slots;
+};
+
+static void missed(void *arg, size_t i, const struct fo__ct_entry *entry, int error)
+{
+	const struct missing *missing = arg;
+	struct fo__nft *nft = missing->nft;
+	uint32_t slot = missing->slots[i];
+	struct fo__nft_record *record = &nft->records[slot];
+
+	if (entry && fo__nft_same_tuple(&entry->tuple[0], &record->tuple))
+		fo__nft_take_entry(nft, slot, entry);
+	else if ((entry || error == ENOENT) && (record->flags & FO__NFT_HAS_CT))
+		fo__nft_flow_end(nft, slot, FO__NFT_SAY_ENDED, FO_R_LOST);
+}
+
+static void check(struct fo__nft *nft)
+{
+	uint32_t slots[CHECKS_MOST];
+	struct missing missing = {nft, slots};
+	size_t n = 0;
+
+	for (; nft->check_at < nft->high && n < CHECKS_MOST; nft->check_at++) {
+		const struct fo__nft_record *record = &nft->records[nft->check_at];
+
+		if (!record->cookie || (record->flags & FO__NFT_QUEUED) || record->seen == nft->pass)
+			continue;
+		if (record->state != FO_STATE_ARMED || nft->resync)
+			slots[n++] = nft->check_at;
+	}
+	if (n)
+		fo__nft_ask_slots(nft, slots, n, missed, &missing);
+	if (nft->check_at < nft->high)
+		return;
+	if (nft->resync)
+		fo__nft_permit_ended(nft);
+	nft->resync = 0;
+	rest(nft);
+}
+
+void fo__nft_watch(struct fo__nft *nft, uint64_t until_us)
+{
+	fo__nft_hear(nft);
+	if (!nft->dumping && !nft->checking) {
+		if (!(nft->n_used || nft->n_policies) || fo__nft_now(nft) < nft->next_dump_ms)
+			return;
+		begin(nft);
+	}
+	for (uint64_t began = fo__nft_us(), ended; nft->dumping || nft->checking; began = ended) {
+		if (nft->dumping)
+			step(nft);
+		else
+			check(nft);
+		/* The next one takes about as long. */
+		ended = fo__nft_us();
+		if (ended + (ended - began) >= until_us)
+			return;
+	}
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig_net.c - a kernel's router as a rig: one packet in, what became of it. See rig_net.h.
+ *
+ * A frame that the tap behind the short cut saw was passed on; one that it did not see and that came out took the short
+ * cut. What the slow path then makes of a frame that was passed on is nobody's business here.
+ * */
+#include "rig_net.h"
+
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Longest wait of settle() for the table's descriptor; the suite polls as often as it takes. */
+#define SETTLE_MS 5
+
+#define BURST 32u
+
+int net_fail(struct net *net, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(net->why, sizeof(net->why), format, ap);
+	va_end(ap);
+	return -1;
+}
+
+uint64_t net_now_ms(void *state)
+{
+	const struct net *net = state;
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return net->ahead_ms + (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t net_clock(void *ctx)
+{
+	return net_now_ms(ctx);
+}
+
+/* The kernel's own times go on as ever; those of the library are the ones that are promised. */
+void net_advance(void *state, uint64_t ms)
+{
+	struct net *net = state;
+
+	net->ahead_ms += ms;
+}
+
+void net_close(void *state)
+{
+	struct net *net = state;
+
+	net_router_close(net);
+	net_wire_close(net);
+	net_devices_close(net);
+	free(net->connection);
+	free(net->results);
+	free(net);
+}
+
+/* The ports that devices can have; what else a case names is for the library to refuse. */
+static void take_ports(struct net *net, const struct fo_table_options *options)
+{
+	size_t stride = options->port_stride ? options->port_stride : sizeof(struct fo_port), i;
+
+	for (i = 0; options->ports && i < options->n_ports && net->n_ports < NET_PORTS; i++) {
+		struct fo_port port;
+
+		memcpy(&port, (const uint8_t *)options->ports + i * stride, sizeof(port));
+		if (port.port > 1 && port.port < 1000)
+			net->port[net->n_ports++] = port.port;
+	}
+}
+
+/* Would a table of the simplest kind be possible here at all? */
+static int probe(struct net *net, const struct fo_table_options *wanted)
+{
+	struct fo_table_options options;
+	struct fo_error err = {0};
+	struct fo_caps caps;
+
+	FO_INIT(&options);
+	FO_INIT(&caps);
+	options.backend = net->backend;
+	options.capacity = 16;
+	options.ports = wanted->ports;
+	options.n_ports = wanted->n_ports;
+	options.port_stride = wanted->port_stride;
+	options.netns_fd = net->router;
+	options.flags = FO_TABLE_ALLOW_SYSCTL;
+	options.backend_options = wanted->backend_options;
+	if (!fo_backend_probe(net->backend, &options, &caps, &err))
+		return 0;
+	net->cannot = 1;
+	return net_fail(net, "%.150s", err.text);
+}
+
+static int open_with(void **state, struct fo_table_options *options, const char *backend,
+		     int (*router)(struct net *net), char *why, size_t why_size)
+{
+	struct net *net = calloc(1, sizeof(*net));
+
+	if (!net) {
+		snprintf(why, why_size, "no memory");
+		return -1;
+	}
+	net->backend = backend;
+	net->home = net->router = net->wires = net->tap = net->rtnetlink = -1;
+	take_ports(net, options);
+	net->results = calloc(BURST, sizeof(*net->results));
+	if (!net->results || net_devices_open(net) || net_wire_open(net) || router(net) ||
+	    probe(net, options)) {
+		snprintf(why, why_size, "%s", net->why);
+		/* The suite asks the backend whether it is right; of a fault of the rig's it is not asked. */
+		options->backend = net->cannot ? backend : NULL;
+		net_close(net);
+		return -1;
+	}
+	options->backend = backend;
+	options->netns_fd = net->router;
+	options->flags |= FO_TABLE_ALLOW_SYSCTL;
+	options->clock_ms = net_clock;
+	options->clock_ctx = net;
+	*state = net;
+	return 0;
+}
+
+int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size)
+{
+	return open_with(state, options, backend, net_router_open, why, why_size);
+}
+
+int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
+		  size_t why_size)
+{
+	return open_with(state, options, backend, net_tap_open, why, why_size);
+}
+
+int net_attach(void *state, struct fo_table *table, char *why, size_t why_size)
+{
+	struct net *net = state;
+
+	(void)why;
+	(void)why_size;
+	net->table = table;
+	return 0;
+}
+
+void net_detach(void *state)
+{
+	struct net *net = state;
+
+	net->table = NULL;
+}
+
+static int has_port(const struct net *net, uint32_t port)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_ports; i++)
+		if (net->port[i] == port)
+			return 1;
+	return 0;
+}
+
+static void take_result(struct net *net, const struct rig_packet *in, struct rig_result *out,
+			struct net_frame *keep)
+{
+	int forwarded = !net->tapped && net->n_out;
+
+	memset(out, 0, sizeof(*out));
+	out->verdict = forwarded ? FO_FORWARD : FO_PASS;
+	out->frame = in->frame;
+	out->length = in->length;
+	if (forwarded) {
+		*keep = net->out;
+		out->frame = keep->bytes;
+		out->length = keep->length;
+		out->out_port = keep->port;
+		if (net->n_out > 1)
+			snprintf(out->violation, sizeof(out->violation), "one packet in, %u out", net->n_out);
+	} else if (net->tapped) {
+		*keep = net->seen;
+		out->frame = keep->bytes;
+		out->length = keep->length;
+	}
+}
+
+int net_inject(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n)
+{
+	struct net *net = state;
+	unsigned int i;
+
+	if (n > BURST)
+		return -1;
+	for (i = 0; i < n; i++) {
+		net->tapped = 0;
+		net->n_out = 0;
+		if (has_port(net, in[i].in_port) &&
+		    net_carry(net, in[i].in_port, in[i].frame, in[i].length)) {
+			fprintf(stderr, "rig: %s\n", net->why);
+			return -1;
+		}
+		take_result(net, &in[i], &out[i], &net->results[i]);
+	}
+	return 0;
+}
+
+int net_prepare_side(void *state, struct fo_adj *adj, char *why, size_t why_size)
+{
+	struct net *net = state;
+	uint32_t side;
+
+	if (!has_port(net, adj->port) || !net_side(net, adj, &side))
+		return 0;
+	snprintf(why, why_size, "%s", net->why);
+	return -1;
+}
+
+int net_connect(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why, size_t why_size)
+{
+	struct net *net = state;
+	uint32_t side[2];
+	unsigned int d;
+	int rc = 0;
+
+	for (d = 0; !rc && d < 2; d++) {
+		struct fo_adj copy = adj[d];
+
+		rc = net_side(net, &copy, &side[d]);
+	}
+	if (!rc)
+		rc = net_router_connect(net, flow, side);
+	if (rc)
+		snprintf(why, why_size, "%s", net->why);
+	return rc;
+}
+
+void net_settle(void *state)
+{
+	struct net *net = state;
+	struct pollfd fd = {.events = POLLIN};
+
+	if (!net->table)
+		return;
+	if (net_router_kick(net))
+		fprintf(stderr, "rig: %s\n", net->why);
+	fd.fd = fo_table_fd(net->table);
+	if (fd.fd >= 0)
+		(void)poll(&fd, 1, SETTLE_MS);
+}

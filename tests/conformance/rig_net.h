@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig_net.h - the place where kernel backends are tested: a router in a network namespace of its own, its neighbours'
+ * ends of the wires in another, without addresses, so that nothing but the rig speaks there.
+ *
+ * rig_net.c     opens it, carries a packet through it and says what became of it
+ * rig_net_devices.c  namespaces and devices: a veth pair a port, the devices that a side needs on top
+ * rig_net_pppoe.c    PPPoE sessions
+ * rig_net_route.c    where the packets of a side go
+ * rig_net_wire.c     raw sockets at the neighbours' ends; the tap behind the short cut
+ * rig_net_router.c   what makes the slow path do what a flow says: marks, routes, NAT, and real packets first
+ *
+ * A rig of one backend (rig_nft.c, rig_bpf.c) adds a name and what that backend must have.
+ * */
+#ifndef CONFORMANCE_RIG_NET_H
+#define CONFORMANCE_RIG_NET_H
+
+#include "packet.h"
+#include "rig.h"
+
+#define NET_PORTS    16u
+#define NET_SIDES    256u
+#define NET_SESSIONS 64u
+
+struct nft_ctx;
+
+/* One side as its devices stand: a way out of the router. */
+struct net_side {
+	struct fo_adj adj;
+	uint32_t device; /* ifindex of the L3 device */
+	char name[16];	 /* its name */
+	int first;	 /* of this device: the one that routes by device alone lead to */
+};
+
+/* One connection that was brought about. */
+struct net_connection {
+	struct fo_tuple tuple[2];
+	uint32_t side[2];
+};
+
+/* What came out at a neighbour's end. */
+struct net_frame {
+	uint32_t port;
+	uint32_t length;
+	uint8_t bytes[PACKET_MAX];
+};
+
+struct net {
+	const char *backend;
+	int home;   /* the namespace that this process came from */
+	int router; /* namespaces */
+	int wires;
+	unsigned int n_ports;
+	uint32_t port[NET_PORTS];
+	int wire[NET_PORTS]; /* raw socket at the neighbour's end of that port */
+	int rtnetlink;
+	int tap;	 /* netlink: frames behind the short cut */
+	uint64_t marker; /* number of the last frame sent to see that all before it is through */
+	int session[3 * NET_SESSIONS]; /* descriptors that PPPoE devices live by */
+	unsigned int n_sessions;
+	struct nft_ctx *nft;
+	uint64_t ahead_ms; /* the table's clock before the real one */
+	struct fo_table *table;
+	unsigned int n_sides;
+	struct net_side side[NET_SIDES];
+	struct net_connection *connection;
+	unsigned int n_connections;
+	unsigned int most_connections;
+	/* of the last packet */
+	int tapped;	       /* it came through to the slow path */
+	struct net_frame seen; /* as it did */
+	unsigned int n_out;    /* frames that came out, counted; the first is kept */
+	struct net_frame out;
+	/* results of an inject() stay until the next */
+	struct net_frame *results;
+	char why[160]; /* of the last failure */
+	int cannot;    /* ... which is that of this machine, not of the rig */
+};
+
+/* Put words into net->why; always -1. */
+int net_fail(struct net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* rig_net_devices.c: 0 or -1 */
+int net_enter(struct net *net, int namespace_fd);
+int net_devices_open(struct net *net);
+void net_devices_close(struct net *net);
+/* The side's number; devices and routes are made where they are not there yet. Sets adj->l3_dev. */
+int net_side(struct net *net, struct fo_adj *adj, uint32_t *out);
+
+/* rig_net_pppoe.c: a session on that device; names the side's device */
+int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);
+void net_pppoe_close(struct net *net);
+
+/* rig_net_route.c: opened in the router. A table of routes for the n-th side, chosen by the mark n + 1; the neighbour that it
+ * leads to is given, not asked for. A look-up by device alone, as nf_flowtable does for the way back, finds the first side
+ * of that device. */
+int net_route_open(struct net *net);
+void net_route_close(struct net *net);
+int net_route_add(struct net *net, const struct net_side *side, unsigned int n);
+
+/* rig_net_wire.c */
+int net_wire_open(struct net *net);
+void net_wire_close(struct net *net);
+/* Send a frame into a port; when it returns, whatever became of it is in net->tapped, seen, n_out and out. */
+int net_carry(struct net *net, uint32_t port, const uint8_t *frame, uint32_t length);
+
+/* rig_net_router.c */
+int net_tap_open(struct net *net); /* the tap alone: for backends that need no slow path to be right */
+int net_router_open(struct net *net);
+void net_router_close(struct net *net);
+int net_router_run(struct net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int net_router_connect(struct net *net, const struct fo_flow *flow, const uint32_t *side);
+/* A packet of each connection that the table has not seen on the short cut yet. */
+int net_router_kick(struct net *net);
+
+/* rig_net.c: struct rig's functions; a rig has an open() of its own, which names the backend. */
+int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size);
+/* Without rules, routes and NAT: for a backend that does not ask the slow path. */
+int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
+		  size_t why_size);
+int net_attach(void *state, struct fo_table *table, char *why, size_t why_size);
+void net_detach(void *state);
+void net_close(void *state);
+int net_inject(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n);
+void net_advance(void *state, uint64_t ms);
+uint64_t net_now_ms(void *state);
+int net_prepare_side(void *state, struct fo_adj *adj, char *why, size_t why_size);
+int net_connect(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why,
+		size_t why_size);
+void net_settle(void *state);
+
+#endif /* CONFORMANCE_RIG_NET_H */

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig_net_route.c - where packets of a side go: its neighbour, a table of routes, the rules that choose it. See rig_net.h.
+ *
+ * By rtnetlink and not by ip(8), because every case makes sides and an emulated machine starts programs slowly.
+ * */
+#include "rig_net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+
+/* Numbers of our tables of routes begin here; a mark is the side's number and one. */
+#define TABLE_0	  1000u
+#define BY_MARK	  200u
+#define BY_DEVICE 100u
+
+struct family {
+	uint8_t af;
+	uint8_t size;
+	uint8_t next_hop[16];
+};
+
+/* 100.64.n.1, fe80::n+1: nobody has these addresses, they only name the neighbour. */
+static void family_of(struct family *f, int af, unsigned int n)
+{
+	memset(f, 0, sizeof(*f));
+	f->af = (uint8_t)af;
+	f->size = af == AF_INET ? 4 : 16;
+	if (af == AF_INET) {
+		f->next_hop[0] = 100;
+		f->next_hop[1] = 64;
+		f->next_hop[2] = (uint8_t)n;
+		f->next_hop[3] = 1;
+		return;
+	}
+	f->next_hop[0] = 0xfe;
+	f->next_hop[1] = 0x80;
+	packet_put16(f->next_hop + 14, n + 1);
+}
+
+int net_route_open(struct net *net)
+{
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+
+	net->rtnetlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	return net->rtnetlink < 0 || bind(net->rtnetlink, (struct sockaddr *)&any, sizeof(any))
+		       ? net_fail(net, "a netlink socket for routes cannot be made: %m")
+		       : 0;
+}
+
+void net_route_close(struct net *net)
+{
+	if (net->rtnetlink >= 0)
+		close(net->rtnetlink);
+}
+
+static struct nlmsghdr *begin(char *room, uint16_t type)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
+	return nlh;
+}
+
+static int finish(struct net *net, const struct nlmsghdr *nlh, const char *what)
+{
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr error;
+		char rest[512];
+	} answer;
+	ssize_t got;
+
+	if (send(net->rtnetlink, nlh, nlh->nlmsg_len, 0) != (ssize_t)nlh->nlmsg_len)
+		return net_fail(net, "%s: %m", what);
+	got = recv(net->rtnetlink, &answer, sizeof(answer), 0);
+	if (got < (ssize_t)NLMSG_LENGTH(sizeof(answer.error)) || answer.header.nlmsg_type != NLMSG_ERROR)
+		return net_fail(net, "%s was not acknowledged", what);
+	errno = -answer.error.error;
+	return answer.error.error ? net_fail(net, "%s: %m", what) : 0;
+}
+
+static int is_ppp(const struct net_side *side)
+{
+	return side->adj.n_encaps && side->adj.encap[side->adj.n_encaps - 1].kind == FO_ENCAP_PPPOE;
+}
+
+static int add_neighbour(struct net *net, const struct net_side *side, const struct family *f)
+{
+	char room[512];
+	struct nlmsghdr *nlh = begin(room, RTM_NEWNEIGH);
+	struct ndmsg *header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
+
+	header->ndm_family = f->af;
+	header->ndm_ifindex = (int)side->device;
+	header->ndm_state = NUD_PERMANENT;
+	nlh->nlmsg_flags |= NLM_F_REPLACE;
+	mnl_attr_put(nlh, NDA_DST, f->size, f->next_hop);
+	mnl_attr_put(nlh, NDA_LLADDR, 6, side->adj.peer_mac);
+	return finish(net, nlh, "the neighbour of a side");
+}
+
+static int add_route(struct net *net, const struct net_side *side, const struct family *f, uint32_t table)
+{
+	char room[512];
+	struct nlmsghdr *nlh = begin(room, RTM_NEWROUTE);
+	struct rtmsg *header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
+
+	header->rtm_family = f->af;
+	header->rtm_protocol = RTPROT_STATIC;
+	header->rtm_scope = RT_SCOPE_UNIVERSE;
+	header->rtm_type = RTN_UNICAST;
+	header->rtm_flags = is_ppp(side) ? 0 : RTNH_F_ONLINK;
+	mnl_attr_put_u32(nlh, RTA_TABLE, table);
+	mnl_attr_put_u32(nlh, RTA_OIF, side->device);
+	if (!is_ppp(side))
+		mnl_attr_put(nlh, RTA_GATEWAY, f->size, f->next_hop);
+	return finish(net, nlh, "the route of a side");
+}
+
+/* mark 0: by device. */
+static int add_rule(struct net *net, const struct net_side *side, const struct family *f, uint32_t mark,
+		    uint32_t table)
+{
+	char room[512];
+	struct nlmsghdr *nlh = begin(room, RTM_NEWRULE);
+	struct fib_rule_hdr *header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
+
+	header->family = f->af;
+	header->action = FR_ACT_TO_TBL;
+	mnl_attr_put_u32(nlh, FRA_TABLE, table);
+	mnl_attr_put_u32(nlh, FRA_PRIORITY, mark ? BY_MARK : BY_DEVICE);
+	if (mark)
+		mnl_attr_put_u32(nlh, FRA_FWMARK, mark);
+	else
+		mnl_attr_put_strz(nlh, FRA_OIFNAME, side->name);
+	return finish(net, nlh, "the rule of a side");
+}
+
+int net_route_add(struct net *net, const struct net_side *side, unsigned int n)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct family f;
+
+		family_of(&f, families[i], n);
+		/* At the other end of a PPP device there is one neighbour, without an address. */
+		if ((!is_ppp(side) && add_neighbour(net, side, &f)) ||
+		    add_route(net, side, &f, TABLE_0 + n) || add_rule(net, side, &f, n + 1, TABLE_0 + n) ||
+		    (side->first && add_rule(net, side, &f, 0, TABLE_0 + n)))
+			return -1;
+	}
+	return 0;
+}

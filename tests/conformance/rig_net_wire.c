@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig_net_wire.c - frames into the router's ports, and what comes of them. See rig_net.h.
+ *
+ * The tap is a chain at the ports' ingress hook, behind every short cut there is at that place, that logs whole frames:
+ * what it sees was passed on, and shows how. How long to wait for a frame that may never come out is not a matter of time:
+ * everything runs on one processor, whose backlog of frames is a queue, so a marker that is seen after the frame proves
+ * that the frame was dealt with, and a second one that what was sent on account of it has arrived.
+ * */
+#define _GNU_SOURCE
+#include "rig_net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+
+#define TAP_GROUP   7u
+#define MARKER_TYPE 0x88b5 /* local experiments */
+#define MARKER_SIZE 60u
+/* For a marker to come through; only a rig that is broken waits so long. */
+#define PATIENCE_MS 30000
+
+static uint8_t buffer[PACKET_MAX + 4096];
+
+/* ---- Sockets --------------------------------------------------------------------------------------------- */
+
+static int open_wire(struct net *net, unsigned int i)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	int on = 1, size = 4 << 20, fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	char name[16];
+
+	net->wire[i] = fd;
+	snprintf(name, sizeof(name), "w%u", net->port[i]);
+	to.sll_ifindex = (int)if_nametoindex(name);
+	if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof(to)) ||
+	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		return net_fail(net, "a packet socket on %s cannot be made: %m", name);
+	return 0;
+}
+
+static void configure(struct nlmsghdr *nlh, uint8_t command, uint32_t range)
+{
+	struct nfulnl_msg_config_cmd cmd = {.command = command};
+	struct nfulnl_msg_config_mode mode = {.copy_mode = NFULNL_COPY_PACKET, .copy_range = htonl(range)};
+	struct nfgenmsg *header;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
+	header->nfgen_family = AF_UNSPEC;
+	header->version = NFNETLINK_V0;
+	header->res_id = htons(TAP_GROUP);
+	if (command)
+		mnl_attr_put(nlh, NFULA_CFG_CMD, sizeof(cmd), &cmd);
+	else
+		mnl_attr_put(nlh, NFULA_CFG_MODE, sizeof(mode), &mode);
+	if (!command)
+		mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htonl(1));
+}
+
+/* Send one request and wait for its acknowledgement. */
+static int ask_tap(struct net *net, uint8_t command)
+{
+	char room[256];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
+	const struct nlmsgerr *answer;
+	ssize_t got;
+
+	configure(nlh, command, 0xffff);
+	if (send(net->tap, nlh, nlh->nlmsg_len, 0) != (ssize_t)nlh->nlmsg_len)
+		return net_fail(net, "the tap cannot be set up: %m");
+	got = recv(net->tap, buffer, sizeof(buffer), 0);
+	nlh = (struct nlmsghdr *)buffer;
+	if (got < (ssize_t)NLMSG_LENGTH(sizeof(*answer)) || nlh->nlmsg_type != NLMSG_ERROR)
+		return net_fail(net, "the tap was not acknowledged");
+	answer = mnl_nlmsg_get_payload(nlh);
+	errno = -answer->error;
+	return answer->error ? net_fail(net, "nfnetlink_log refused: %m") : 0;
+}
+
+static int open_tap(struct net *net)
+{
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+	int size = 8 << 20;
+
+	net->tap = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	if (net->tap < 0 || bind(net->tap, (struct sockaddr *)&any, sizeof(any)) ||
+	    setsockopt(net->tap, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		return net_fail(net, "a netlink socket for the tap cannot be made: %m");
+	return ask_tap(net, NFULNL_CFG_CMD_BIND) || ask_tap(net, 0) ? -1 : 0;
+}
+
+/* On one processor, see above. */
+static int stay_here(struct net *net)
+{
+	cpu_set_t allowed, one;
+	int cpu;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		return net_fail(net, "sched_getaffinity: %m");
+	for (cpu = 0; cpu < CPU_SETSIZE && !CPU_ISSET(cpu, &allowed); cpu++)
+		;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? net_fail(net, "sched_setaffinity: %m") : 0;
+}
+
+int net_wire_open(struct net *net)
+{
+	unsigned int i;
+	int rc = net_enter(net, net->wires);
+
+	for (i = 0; i < NET_PORTS; i++)
+		net->wire[i] = -1;
+	for (i = 0; !rc && i < net->n_ports; i++)
+		rc = open_wire(net, i);
+	if (!rc)
+		rc = net_enter(net, net->router) || open_tap(net) || stay_here(net);
+	if (net_enter(net, net->home))
+		return -1;
+	return rc ? -1 : 0;
+}
+
+void net_wire_close(struct net *net)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_ports; i++)
+		if (net->wire[i] > 0)
+			close(net->wire[i]);
+	if (net->tap >= 0)
+		close(net->tap);
+}
+
+/* ---- What comes out -------------------------------------------------------------------------------------- */
+
+/* The kernel takes the outermost tag out of the frame; here it goes back. */
+static void put_tag(struct net_frame *frame, uint16_t tpid, uint16_t tci)
+{
+	memmove(frame->bytes + 16, frame->bytes + 12, frame->length - 12);
+	packet_put16(frame->bytes + 12, tpid);
+	packet_put16(frame->bytes + 14, tci);
+	frame->length += 4;
+}
+
+static const struct tpacket_auxdata *auxdata(struct msghdr *msg)
+{
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
+			return (const struct tpacket_auxdata *)(const void *)CMSG_DATA(c);
+	return NULL;
+}
+
+/* One frame from a wire. 1, 0 when there is none, -1. */
+static int receive(struct net *net, unsigned int i, struct net_frame *out)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	} control;
+	struct iovec iov = {out->bytes, sizeof(out->bytes) - 4};
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t got = recvmsg(net->wire[i], &msg, MSG_DONTWAIT);
+	const struct tpacket_auxdata *aux;
+
+	if (got < 0)
+		return errno == EAGAIN ? 0 : net_fail(net, "recvmsg: %m");
+	out->port = net->port[i];
+	out->length = (uint32_t)got;
+	aux = auxdata(&msg);
+	if (aux && (aux->tp_status & TP_STATUS_VLAN_VALID) && out->length >= 14)
+		put_tag(out, aux->tp_vlan_tpid, aux->tp_vlan_tci);
+	return 1;
+}
+
+static int collect(struct net *net)
+{
+	static struct net_frame frame;
+	unsigned int i;
+	int rc;
+
+	for (i = 0; i < net->n_ports; i++) {
+		while ((rc = receive(net, i, &frame)) > 0)
+			if (net->n_out++ == 0)
+				net->out = frame;
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- The tap --------------------------------------------------------------------------------------------- */
+
+struct logged {
+	const uint8_t *header, *payload;
+	uint32_t header_size, payload_size;
+	uint16_t tpid, tci;
+	int tagged;
+};
+
+static void parse_vlan(const struct nlattr *nest, struct logged *log)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_payload_len(attr) < 2)
+			continue;
+		if (mnl_attr_get_type(attr) == NFULA_VLAN_PROTO)
+			log->tpid = ntohs(mnl_attr_get_u16(attr));
+		if (mnl_attr_get_type(attr) == NFULA_VLAN_TCI)
+			log->tci = ntohs(mnl_attr_get_u16(attr));
+		log->tagged = 1;
+	}
+}
+
+static void parse_log(const struct nlmsghdr *nlh, struct logged *log)
+{
+	const struct nlattr *attr;
+
+	memset(log, 0, sizeof(*log));
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+	{
+		switch (mnl_attr_get_type(attr)) {
+		case NFULA_HWHEADER:
+			log->header = mnl_attr_get_payload(attr);
+			log->header_size = mnl_attr_get_payload_len(attr);
+			break;
+		case NFULA_PAYLOAD:
+			log->payload = mnl_attr_get_payload(attr);
+			log->payload_size = mnl_attr_get_payload_len(attr);
+			break;
+		case NFULA_VLAN:
+			parse_vlan(attr, log);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+/* The frame as the slow path gets it. */
+static int rebuild(struct net *net, const struct logged *log, struct net_frame *frame)
+{
+	if (log->header_size < 14 || log->payload_size > sizeof(frame->bytes) - 18)
+		return net_fail(net, "the tap showed a frame without an Ethernet header");
+	memcpy(frame->bytes, log->header, 14);
+	if (log->payload_size)
+		memcpy(frame->bytes + 14, log->payload, log->payload_size);
+	frame->length = 14 + log->payload_size;
+	if (log->tagged)
+		put_tag(frame, log->tpid, log->tci);
+	return 0;
+}
+
+static int take_tapped(struct net *net, const struct nlmsghdr *nlh, int *marked)
+{
+	static struct net_frame frame;
+	struct logged log;
+	uint64_t number;
+
+	parse_log(nlh, &log);
+	if (rebuild(net, &log, &frame))
+		return -1;
+	if (frame.length >= 22 && packet_get16(frame.bytes + 12) == MARKER_TYPE) {
+		memcpy(&number, frame.bytes + 14, sizeof(number));
+		*marked |= number == net->marker;
+		return 0;
+	}
+	if (net->tapped++ == 0)
+		net->seen = frame;
+	return 0;
+}
+
+static int read_tap(struct net *net, int *marked)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buffer;
+	ssize_t size = recv(net->tap, buffer, sizeof(buffer), MSG_DONTWAIT);
+	int left = (int)size;
+
+	if (size < 0)
+		return errno == EAGAIN ? 0 : net_fail(net, "the tap: %m");
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		if (nlh->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) &&
+		    take_tapped(net, nlh, marked))
+			return -1;
+	return 1;
+}
+
+/* ---- In, and through ------------------------------------------------------------------------------------- */
+
+static int push(struct net *net, unsigned int i, const uint8_t *frame, uint32_t length)
+{
+	return send(net->wire[i], frame, length, 0) == (ssize_t)length
+		       ? 0
+		       : net_fail(net, "a frame of %u bytes cannot be sent: %m", length);
+}
+
+/* All that was sent before is through when this returns. */
+static int barrier(struct net *net, unsigned int i)
+{
+	uint8_t frame[MARKER_SIZE] = {0x02, 0xf0, 0, 0, 0, 0xfe, 0x02, 0xf0, 0, 0, 0, 0xfd};
+	struct pollfd fd = {.fd = net->tap, .events = POLLIN};
+	int marked = 0;
+
+	net->marker++;
+	packet_put16(frame + 12, MARKER_TYPE);
+	memcpy(frame + 14, &net->marker, sizeof(net->marker));
+	if (push(net, i, frame, sizeof(frame)))
+		return -1;
+	while (!marked) {
+		int rc = poll(&fd, 1, PATIENCE_MS);
+
+		if (rc < 0 && errno == EINTR)
+			continue;
+		if (rc <= 0)
+			return net_fail(net, "a marker did not come through port %u", net->port[i]);
+		if (read_tap(net, &marked) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int net_carry(struct net *net, uint32_t port, const uint8_t *frame, uint32_t length)
+{
+	unsigned int i = 0;
+
+	while (i < net->n_ports && net->port[i] != port)
+		i++;
+	if (i == net->n_ports)
+		return net_fail(net, "no port %u", port);
+	/* What others said meanwhile is not this frame's doing. */
+	if (collect(net))
+		return -1;
+	net->tapped = 0;
+	net->n_out = 0;
+	/* Too short for a frame at all: no wire takes it. */
+	if (length < 14)
+		return 0;
+	if (push(net, i, frame, length) || barrier(net, i) || barrier(net, i))
+		return -1;
+	return collect(net);
+}
