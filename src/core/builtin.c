@@ -11,6 +11,9 @@
 #ifdef FO_BACKEND_SOFT
 #include "backends/soft/soft.h"
 #endif
+#ifdef FO_BACKEND_BPF
+#include "backends/bpf/bpf.h"
+#endif
 
 const struct fo_backend *const fo__builtin[] = {
 #ifdef FO_BACKEND_SOFT
@@ -18,6 +21,9 @@ const struct fo_backend *const fo__builtin[] = {
 #endif
 #ifdef FO_BACKEND_NFT
 	&fo__backend_nft,
+#endif
+#ifdef FO_BACKEND_BPF
+	&fo__backend_bpf,
 #endif
 	NULL,
 };

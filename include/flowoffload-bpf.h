@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* flowoffload-bpf.h - options of the backend "bpf" alone: fo_table_options.backend_options points at one of these.
+ *
+ * Without options, each device gets native XDP where its driver has it (veth and virtio aside, where frames would
+ * lose their checksum offload), else TC. A table that needs FO_CAP_EGRESS_QDISC gets TC everywhere.
+ *
+ * Links of XDP and tcx end with the process. A clsact filter stays: the program then has a lease of FO_BPF_LEASE_MS, which
+ * fo_table_poll() renews, and passes everything on when it is over (FO_CAP_CRASH_LEASE instead of FO_CAP_CRASH_GONE). The
+ * filter itself is replaced by the next table that is attached to the device in the same way.
+ */
+#ifndef FLOWOFFLOAD_BPF_H
+#define FLOWOFFLOAD_BPF_H
+
+#include "flowoffload.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where the program is attached. */
+enum fo_bpf_attach {
+	FO_BPF_ATTACH_AUTO = 0,
+	FO_BPF_ATTACH_XDP = 1,	       /* native XDP on every device, or create fails */
+	FO_BPF_ATTACH_XDP_GENERIC = 2, /* XDP after the socket buffer was made: for tests */
+	FO_BPF_ATTACH_TC = 3,	       /* TC ingress: tcx where the kernel has it, else clsact */
+	FO_BPF_ATTACH_CLSACT = 4       /* a clsact filter, also where the kernel has tcx */
+};
+
+#define FO_BPF_LEASE_MS 10000u
+
+struct fo_bpf_options {
+	size_t size;
+	uint32_t attach; /* enum fo_bpf_attach */
+	uint32_t reserved;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FLOWOFFLOAD_BPF_H */

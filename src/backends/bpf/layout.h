@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* layout.h - what the bpf backend keeps in maps: shared by the program (program.bpf.c) and by user space.
+ *
+ * Private and versioned: FO__BPF_LAYOUT changes with everything here, and maps of another layout are not touched. All
+ * in host order but what packets hold, which stays as in the packet.
+ *
+ * A direction is one element of flows4 or flows6: its key is what packets show, its value what to do with them and what
+ * they were. An element of flows4 costs 16 + 48 bytes and what the kernel adds; a v4 direction must stay below 130.
+ */
+#ifndef FO_BACKENDS_BPF_LAYOUT_H
+#define FO_BACKENDS_BPF_LAYOUT_H
+
+#include <linux/types.h>
+
+#define FO__BPF_LAYOUT 2
+
+/* Ingress numbers: an untagged port's is its ifindex, that of a port with tags or a session comes from the map ingress. */
+#define FO__BPF_INGRESS_TAGGED 0x800000u
+#define FO__BPF_INGRESS_MAX    0xffffffu
+
+struct fo__bpf_key4 {
+	__u32 src;
+	__u32 dst;
+	__u16 sport; /* of an echo: identifier, then type and code */
+	__u16 dport;
+	__u32 where; /* ingress number << 8 | protocol */
+};
+
+struct fo__bpf_key6 {
+	__u8 src[16];
+	__u8 dst[16];
+	__u16 sport;
+	__u16 dport;
+	__u32 where;
+};
+
+/* fo__bpf_flow.in: adjacency << 8 | these. */
+#define FO__BPF_FIN	 0x01u /* the program saw FIN */
+#define FO__BPF_RST	 0x02u
+#define FO__BPF_DEAD	 0x04u /* user space is ending the flow */
+#define FO__BPF_INACTIVE 0x08u /* written, but its other direction may not be yet */
+#define FO__BPF_NAT	 0x10u
+#define FO__BPF_GRO	 0x20u /* an aggregate was counted as its segments */
+#define FO__BPF_CLOSING	 (FO__BPF_FIN | FO__BPF_RST | FO__BPF_DEAD)
+
+/* What both families have; the counters are atomic adds. */
+struct fo__bpf_flow {
+	__u64 packets;
+	__u64 bytes;	 /* L3 */
+	__u16 new_sport; /* of an echo: the identifier */
+	__u16 new_dport;
+	__u16 address_delta; /* one's complement, of the addresses alone; see RFC 1624 */
+	__u16 l4_delta;	     /* ... of what the L4 checksum covers */
+	__u32 to;	     /* adjacency << 8 | DSCP (0x80 | value, or 0) */
+	__u32 in;
+	__u32 last; /* jiffies, low 32 bits; 0: no packet yet */
+	__u32 slot; /* of the flow << 1 | direction */
+};
+
+struct fo__bpf_flow4 {
+	struct fo__bpf_flow flow;
+	__u32 new_src;
+	__u32 new_dst;
+};
+
+struct fo__bpf_flow6 {
+	struct fo__bpf_flow flow;
+	__u8 new_src[16];
+	__u8 new_dst[16];
+};
+
+struct fo__bpf_ingress_key {
+	__u64 encap; /* outermost tag lowest: kind << 12 | VID, 14 bits each; bit 31: a session, in the upper half */
+	__u32 port;
+	__u32 zero;
+};
+
+#define FO__BPF_ENTRY_DEAD  0x01u
+#define FO__BPF_ENTRY_PPPOE 0x02u
+
+/* How packets leave; never changed while an adjacency points at it. */
+struct fo__bpf_entry {
+	__u8 header[32]; /* L2, its last two bytes (and PPPoE's length) are the packet's */
+	__u32 port;
+	__u32 mtu;
+	__u32 ingress; /* number by which packets from there come in */
+	__u8 own_mac[6];
+	__u8 header_len; /* 14 .. 30 */
+	__u8 n_tags;
+	__u8 flags;
+	__u8 reason; /* of a dead one */
+	__u8 unused[10];
+};
+
+/* What user space asks of the program fo_mark: flags of one direction changed in place, counters untouched. */
+struct fo__bpf_mark {
+	union {
+		struct fo__bpf_key4 v4;
+		struct fo__bpf_key6 v6;
+	} key;
+	__u32 family; /* 4, 6, or 0: only the time */
+	__u32 set;
+	__u32 clear;
+	__u32 to;   /* new fo__bpf_flow.to, or 0 */
+	__u32 flip; /* bits of fo__bpf_flow.in that turn over: another adjacency */
+	/* answers */
+	__u32 found;
+	__u64 jiffies;
+	struct fo__bpf_flow flow;
+};
+
+/* Sent once when a flow's first FIN or RST is seen. */
+struct fo__bpf_event {
+	__u32 slot; /* as in fo__bpf_flow */
+	__u32 reason;
+};
+
+/* Reasons, as enum fo_reason numbers them (user space asserts it). */
+enum fo__bpf_reason {
+	FO__BPF_R_NONE = 0,
+	FO__BPF_R_NO_FLOW = 1,
+	FO__BPF_R_NOT_IP = 2,
+	FO__BPF_R_MALFORMED = 3,
+	FO__BPF_R_FRAGMENT = 4,
+	FO__BPF_R_IP_OPTIONS = 5,
+	FO__BPF_R_EXT_HEADER = 6,
+	FO__BPF_R_TTL = 7,
+	FO__BPF_R_MTU = 8,
+	FO__BPF_R_PROTOCOL = 9,
+	FO__BPF_R_ICMP_TYPE = 10,
+	FO__BPF_R_TCP_SYN = 11,
+	FO__BPF_R_TCP_FIN = 12,
+	FO__BPF_R_TCP_RST = 13,
+	FO__BPF_R_WRONG_MAC = 15,
+	FO__BPF_R_CLOSING = 16,
+	FO__BPF_R_NO_HEADROOM = 17,
+	FO__BPF_R_EGRESS_DOWN = 19,
+	FO__BPF_R_GSO = 22,
+	FO__BPF_R_ENCAP = 23,
+	FO__BPF_R_NOT_ACTIVE = 24,
+	FO__BPF_R_MAX = 32
+};
+
+/* What the program fo_sweep writes for each direction. */
+struct fo__bpf_seen {
+	__u64 packets;
+	__u64 bytes;
+	__u32 in;
+	__u32 last;
+	__u32 slot;
+	__u32 zero;
+};
+
+/* One a CPU. passed[0] is unused. */
+struct fo__bpf_counters {
+	__u64 forwarded_packets;
+	__u64 forwarded_bytes;
+	__u64 passed[FO__BPF_R_MAX];
+	__u64 lost; /* changed, and then a helper of the kernel found no memory: dropped */
+};
+
+/* After the lease the program passes everything on (0: never): for where a dead process leaves it attached. */
+struct fo__bpf_config {
+	__u64 lease_until_jiffies;
+	__u32 layout;
+	__u32 zero;
+};
+
+#endif /* FO_BACKENDS_BPF_LAYOUT_H */

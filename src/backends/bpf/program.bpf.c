@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* program.bpf.c - the short cut inside the kernel: one source for XDP and for TC.
+ *
+ * A packet is parsed, looked up, judged; only when nothing is left that could fail is it written, counted and sent out
+ * of another device. Everything else goes on to the kernel, unmodified. Needs the kernel's UAPI alone: no BTF.
+ */
+#include "tc.bpf.h"
+#include "xdp.bpf.h"
+
+char fo_license[] SEC("license") = "Dual BSD/GPL";
+
+SEC("xdp")
+int fo_xdp(struct xdp_md *ctx)
+{
+	return xdp_run(ctx, (__u32)(ctx->data_end - ctx->data));
+}
+
+/* For devices whose frames may lie in several buffers. */
+SEC("xdp.frags")
+int fo_xdp_frags(struct xdp_md *ctx)
+{
+	return xdp_run(ctx, (__u32)bpf_xdp_get_buff_len(ctx));
+}
+
+/* With a lease, for where nothing else ends what a dead process has attached. */
+SEC("tc")
+int fo_tc(struct __sk_buff *skb)
+{
+	return is_orphaned() ? TC_ACT_UNSPEC : tc_run(skb);
+}
+
+/* Run by user space: flags of one direction, atomically. A direction that is written to its map anew would lose what is
+ * counted meanwhile. */
+SEC("syscall")
+int fo_mark(struct fo__bpf_mark *mark)
+{
+	struct fo__bpf_flow *flow = 0;
+	struct fo__bpf_key4 key4;
+	struct fo__bpf_key6 key6;
+
+	mark->jiffies = bpf_jiffies64();
+	mark->found = 0;
+	/* A key of a helper has to be on the stack. */
+	if (mark->family == 4) {
+		key4 = mark->key.v4;
+		flow = bpf_map_lookup_elem(&flows4, &key4);
+	} else if (mark->family == 6) {
+		key6 = mark->key.v6;
+		flow = bpf_map_lookup_elem(&flows6, &key6);
+	}
+	if (!flow)
+		return 0;
+	if (mark->set)
+		__sync_fetch_and_or(&flow->in, mark->set);
+	if (mark->clear)
+		__sync_fetch_and_and(&flow->in, ~mark->clear);
+	if (mark->flip)
+		__sync_fetch_and_xor(&flow->in, mark->flip);
+	if (mark->to)
+		flow->to = mark->to;
+	mark->flow = *flow;
+	mark->found = 1;
+	return 0;
+}
+
+/* The far end of a redirect into a device without a program of its own (veth) loses frames: this one passes them on. */
+SEC("xdp")
+int fo_pass(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return XDP_PASS;
+}

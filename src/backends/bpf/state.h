@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* state.h - one table of the bpf backend, and what its files do for each other.
+ *
+ *   bpf.c      the provider contract: create, destroy, poll
+ *   load.c     the program's object: sizes, loading, descriptors
+ *   attach.c   the program on devices: XDP, tcx, clsact
+ *   sides.c    adjacencies to entries and ingress numbers
+ *   flows.c    elements of the flow maps: add, end, read, update
+ *   move.c     directions that come in another way than before
+ *   sweep.c    what the program saw: counters, FIN and RST
+ *   grace.c    waits, in a thread, until no CPU can still be in an old run of the program
+ *
+ * layout.h is what the program and these files share.
+ */
+#ifndef FO_BACKENDS_BPF_STATE_H
+#define FO_BACKENDS_BPF_STATE_H
+
+#include "flowoffload-backend.h"
+#include "flowoffload-bpf.h"
+
+#include "backends/bpf/layout.h"
+
+#include <bpf/libbpf.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+
+struct program_bpf;
+struct sweep_bpf;
+struct bpf_link;
+struct ring_buffer;
+
+#define FO__BPF_NONE UINT32_MAX
+
+/* Adjacencies at most: 24 bits name one in a flow; memory is what limits. */
+#define FO__BPF_SIDES	  65536u
+#define FO__BPF_INGRESSES 4096u
+#define FO__BPF_DEVICES	  64u
+
+enum fo__bpf_map {
+	FO__BPF_FLOWS4,
+	FO__BPF_FLOWS6,
+	FO__BPF_INGRESS,
+	FO__BPF_ADJACENCIES,
+	FO__BPF_ENTRIES,
+	FO__BPF_DEVMAP,
+	FO__BPF_COUNTERS,
+	FO__BPF_EVENTS,
+	FO__BPF_CONFIG,
+	FO__BPF_MAPS
+};
+
+/* How a device's packets come to the program. */
+enum fo__bpf_hook {
+	FO__BPF_HOOK_NONE,
+	FO__BPF_HOOK_XDP,
+	FO__BPF_HOOK_XDP_GENERIC,
+	FO__BPF_HOOK_TCX,
+	FO__BPF_HOOK_CLSACT
+};
+
+struct fo__bpf_device {
+	uint32_t port; /* ifindex; 0: free */
+	enum fo__bpf_hook hook;
+	int link; /* of XDP and tcx, -1 otherwise */
+	bool made_qdisc;
+};
+
+/* One adjacency in use. */
+struct fo__bpf_side {
+	fo_adj_id id; /* 0: free */
+	struct fo_adj adj;
+	uint32_t refs; /* ends of flows */
+	uint32_t entry;
+	uint32_t ingress; /* index of ingresses, or FO__BPF_NONE: untagged */
+	uint32_t chain;	  /* of sides_by_id */
+	uint32_t next;	  /* free */
+};
+
+/* A side or an entry that a run of the program may still use. */
+#define FO__BPF_RETIRED_SIDE  0u
+#define FO__BPF_RETIRED_ENTRY 1u
+#define FO__BPF_RETIRED	      (3 * FO__BPF_SIDES)
+struct fo__bpf_retired {
+	uint32_t kind : 1;
+	uint32_t number : 31;
+};
+
+struct fo__bpf_ingress {
+	struct fo__bpf_ingress_key key;
+	uint32_t refs; /* 0: free */
+};
+
+enum fo__bpf_life { FO__BPF_FREE, FO__BPF_LIVE, FO__BPF_ENDING };
+
+union fo__bpf_key {
+	struct fo__bpf_key4 v4;
+	struct fo__bpf_key6 v6;
+};
+
+union fo__bpf_element {
+	struct fo__bpf_flow flow;
+	struct fo__bpf_flow4 v4;
+	struct fo__bpf_flow6 v6;
+};
+
+/* One flow. Kept because the library names it by cookie and slot alone when it ends. */
+struct fo__bpf_slot {
+	uint64_t cookie;
+	uint64_t packets[2], bytes[2]; /* reported so far */
+	union fo__bpf_key key[2];
+	uint32_t in[2]; /* sides */
+	uint32_t next;	/* ending: the next that waits */
+	uint8_t family;
+	uint8_t life; /* enum fo__bpf_life */
+	bool closing; /* FIN or RST was reported */
+};
+
+/* Slots or sides that wait for one grace period, oldest first. */
+struct fo__bpf_queue {
+	uint32_t first, last;
+};
+
+struct fo__bpf_grace {
+	pthread_t thread;
+	bool started;
+	int wake, done;		   /* eventfds: to the thread, to poll */
+	uint64_t wanted, finished; /* numbers of periods; atomic */
+	bool stop;
+};
+
+struct fo__bpf {
+	struct fo_host *host;
+	const struct fo_host_ops *ops;
+	struct program_bpf *program; /* skeletons */
+	struct sweep_bpf *sweep;     /* NULL: this kernel has no iterators; maps are read in batches */
+	struct ring_buffer *ring;
+	int map[FO__BPF_MAPS];
+	int program_xdp, program_frags, program_tc, program_mark;
+	struct bpf_link *sweep_link[2]; /* over flows4, flows6 */
+
+	struct fo__bpf_device devices[FO__BPF_DEVICES];
+
+	struct fo__bpf_slot *slots;
+	uint32_t n_slots;
+	struct fo__bpf_queue ending, waiting; /* marked since the period began; for the period under way */
+	uint64_t period;		      /* that `waiting` waits for; 0: none */
+
+	struct fo__bpf_side *sides; /* number 0 is nobody's */
+	uint32_t *sides_by_id;	    /* 65536 chains */
+	uint32_t sides_high, sides_free;
+	uint32_t *entries_free; /* 2 * FO__BPF_SIDES of them at most */
+	uint32_t entries_high, n_entries_free;
+	struct fo__bpf_retired *retired; /* a ring */
+	uint32_t retired_first, n_retired, retired_waiting;
+	uint64_t retired_period;
+	struct fo__bpf_ingress *ingresses;
+
+	struct fo__bpf_grace grace;
+	uint32_t attach; /* enum fo_bpf_attach */
+	int netns;	 /* the table's network namespace, or -1: the caller's */
+	uint64_t jiffies_per_second, now_jiffies;
+
+	bool leased; /* a device has a clsact filter, which outlives this process */
+	uint64_t next_lease_jiffies;
+	uint64_t next_sweep_ms;
+	bool sweep_running, batch_started;
+	uint32_t sweep_map; /* 0: flows4, 1: flows6 */
+	uint32_t batch;	    /* where the next batch begins */
+	int sweeping;	    /* descriptor of the iteration under way, -1: none */
+	int epoll;
+};
+
+/* Fill err; returns code. errno_ is the kernel's, positive, or 0. */
+int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char *field, int errno_,
+		 const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+/* load.c. libbpf prints what this library puts into errors: between these two it does not. */
+typedef int fo__bpf_print(enum libbpf_print_level level, const char *format, va_list args);
+fo__bpf_print *fo__bpf_quiet(void);
+void fo__bpf_unquiet(fo__bpf_print *before);
+int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err);
+void fo__bpf_unload(struct fo__bpf *bpf);
+
+/* attach.c. how: enum fo_bpf_attach */
+int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct fo_error *err);
+void fo__bpf_device_del(struct fo__bpf *bpf, uint32_t port);
+void fo__bpf_detach(struct fo__bpf *bpf);
+bool fo__bpf_has_tcx(void);
+bool fo__bpf_is_virtual(uint32_t port);
+const char *fo__bpf_hook_name(enum fo__bpf_hook hook);
+
+/* sides.c: a side for the adjacency, with one more reference. */
+int fo__bpf_side_take(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *adj, uint32_t *out,
+		      struct fo_error *err);
+void fo__bpf_side_release(struct fo__bpf *bpf, uint32_t side);
+int fo__bpf_side_update(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *adj, struct fo_error *err);
+uint32_t fo__bpf_side_ingress(const struct fo__bpf *bpf, uint32_t side);
+/* Sides whose grace period is over may be used again. */
+void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
+
+/* flows.c */
+int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
+int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err);
+int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
+			struct fo_error *err);
+int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot);
+int fo__bpf_flow_map(const struct fo__bpf *bpf, unsigned int family);
+void fo__bpf_build_key(const struct fo_tuple *tuple, uint32_t ingress, union fo__bpf_key *key);
+void fo__bpf_build_element(const struct fo_backend_flow *flow, unsigned int dir, const uint32_t side[2],
+			   union fo__bpf_element *out);
+/* Run the program fo_mark on one direction. -ENOENT: it is not there. */
+int fo__bpf_mark(const struct fo__bpf *bpf, unsigned int family, const union fo__bpf_key *key,
+		 struct fo__bpf_mark *answer);
+int fo__bpf_refused(int errno_, struct fo_error *err);
+/* Flows whose grace period is over: final counters, removed(). */
+void fo__bpf_flows_reap(struct fo__bpf *bpf);
+
+/* move.c: both wait for the kernel, some ten milliseconds, where keys change. */
+int fo__bpf_flow_move(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
+/* All directions that come in by this side do so by another ingress number from now on. commit makes the side's own change
+ * when nothing else can fail any more; it may. */
+int fo__bpf_side_move(struct fo__bpf *bpf, uint32_t side, uint32_t ingress,
+		      int (*commit)(struct fo__bpf *bpf, void *arg, struct fo_error *err), void *arg,
+		      struct fo_error *err);
+
+/* load.c: the program forwards for another FO_BPF_LEASE_MS. */
+int fo__bpf_lease(struct fo__bpf *bpf);
+
+/* sweep.c */
+void fo__bpf_report(struct fo__bpf *bpf, uint32_t slot, unsigned int dir, const struct fo__bpf_flow *seen);
+void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us);
+uint64_t fo__bpf_jiffies(struct fo__bpf *bpf);
+int fo__bpf_see_event(void *bpf, void *data, size_t size); /* ring_buffer_sample_fn */
+
+/* grace.c */
+int fo__bpf_grace_open(struct fo__bpf *bpf);
+void fo__bpf_grace_close(struct fo__bpf *bpf);
+/* Ask for a period that begins now; returns its number. */
+uint64_t fo__bpf_grace_begin(struct fo__bpf *bpf);
+/* Wait for one, here. */
+int fo__bpf_grace_wait(void);
+bool fo__bpf_grace_over(struct fo__bpf *bpf, uint64_t period);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* xdp.bpf.h - the short cut at XDP: a frame as the driver received it.
+ *
+ * The frame is moved to its new length first, since that alone can fail, and only then written: what passes on is as it was.
+ */
+#ifndef FO_BACKENDS_BPF_XDP_BPF_H
+#define FO_BACKENDS_BPF_XDP_BPF_H
+
+#include "rewrite.bpf.h"
+
+#define TCP_MIN 20u
+#define L4_MIN	8u
+
+/* Make the frame n + ip_len bytes long, the IP header n bytes from its start. 0, or as it was. */
+ALWAYS int xdp_resize(struct xdp_md *ctx, __u32 length, const struct frame *frame, __u32 n)
+{
+	int shift = (int)frame->l3 - (int)n;
+	int trim = (int)(frame->l3 + frame->ip_len) - (int)length;
+
+	if (shift && bpf_xdp_adjust_head(ctx, shift))
+		return -1;
+	if (trim < 0 && bpf_xdp_adjust_tail(ctx, trim)) {
+		if (shift)
+			bpf_xdp_adjust_head(ctx, -shift);
+		return -1;
+	}
+	return 0;
+}
+
+/* All checks but those that moving the frame makes. */
+ALWAYS int xdp_judge(const void *data, const struct frame *frame, struct fo__bpf_flow *flow,
+		     const struct fo__bpf_entry *in, const struct fo__bpf_entry *to, int v6)
+{
+	const struct segments none = {0, 1};
+	int reason = judge_state(data, flow, in, to);
+	__u32 port = to->port;
+
+	if (reason)
+		return reason;
+	if (frame->tcp_flags & TCP_SYN && !(frame->tcp_flags & (TCP_FIN | TCP_RST)))
+		return FO__BPF_R_TCP_SYN;
+	if (frame->tcp_flags)
+		return FO__BPF_R_TCP_FIN; /* the caller looks closer */
+	reason = judge_length(frame, &none, to, v6);
+	if (reason)
+		return reason;
+	return bpf_map_lookup_elem(&devices, &port) ? FO__BPF_R_NONE : FO__BPF_R_EGRESS_DOWN;
+}
+
+ALWAYS int xdp_send(struct fo__bpf_flow *flow, const struct fo__bpf_entry *to, __u32 ip_len)
+{
+	count_forwarded(flow, 1, ip_len);
+	return bpf_redirect_map(&devices, to->port, XDP_DROP);
+}
+
+ALWAYS int xdp_pass(int reason)
+{
+	count_passed((__u32)reason);
+	return XDP_PASS;
+}
+
+/* Unreachable but for the verifier: every length was checked before the frame was moved. */
+ALWAYS int xdp_lost(void)
+{
+	struct fo__bpf_counters *mine = my_counters();
+
+	if (mine)
+		mine->lost++;
+	return XDP_DROP;
+}
+
+ALWAYS int xdp_v4(struct xdp_md *ctx, __u32 length, struct frame *frame)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct fo__bpf_key4 key;
+	struct fo__bpf_flow4 *flow;
+	struct fo__bpf_entry *in, *to;
+	int reason = parse_v4(data, end, frame, &key);
+	struct iphdr *ip;
+	__u32 n;
+
+	if (reason)
+		return xdp_pass(reason);
+	key.where = ingress_of(ctx->ingress_ifindex, frame->encap) << 8 | frame->proto;
+	flow = bpf_map_lookup_elem(&flows4, &key);
+	if (!flow)
+		return xdp_pass(FO__BPF_R_NO_FLOW);
+	in = entry_of(flow->flow.in >> 8);
+	to = entry_of(flow->flow.to >> 8);
+	if (!in || !to)
+		return xdp_pass(FO__BPF_R_NOT_ACTIVE);
+	reason = xdp_judge(data, frame, &flow->flow, in, to, 0);
+	if (reason == FO__BPF_R_TCP_FIN)
+		reason = see_flags(&flow->flow, mirror4(flow, to, frame->proto), frame->tcp_flags);
+	if (reason)
+		return xdp_pass(reason);
+	n = to->header_len & 31;
+	if (xdp_resize(ctx, length, frame, n))
+		return xdp_pass(FO__BPF_R_NO_HEADROOM);
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	ip = data + n;
+	if ((void *)(ip + 1) + (frame->proto == IPPROTO_TCP ? TCP_MIN : L4_MIN) > end || data + 30 > end)
+		return xdp_lost();
+	if (flow->flow.in & FO__BPF_NAT)
+		rewrite_l4(ip + 1, frame->proto, &flow->flow);
+	rewrite_v4(ip, flow);
+	write_l2(data, to, n, frame->ip_len, 0);
+	return xdp_send(&flow->flow, to, frame->ip_len);
+}
+
+ALWAYS int xdp_v6(struct xdp_md *ctx, __u32 length, struct frame *frame)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+	struct fo__bpf_key6 key;
+	struct fo__bpf_flow6 *flow;
+	struct fo__bpf_entry *in, *to;
+	int reason = parse_v6(data, end, frame, &key);
+	struct ipv6hdr *ip;
+	__u32 n;
+
+	if (reason)
+		return xdp_pass(reason);
+	key.where = ingress_of(ctx->ingress_ifindex, frame->encap) << 8 | frame->proto;
+	flow = bpf_map_lookup_elem(&flows6, &key);
+	if (!flow)
+		return xdp_pass(FO__BPF_R_NO_FLOW);
+	in = entry_of(flow->flow.in >> 8);
+	to = entry_of(flow->flow.to >> 8);
+	if (!in || !to)
+		return xdp_pass(FO__BPF_R_NOT_ACTIVE);
+	reason = xdp_judge(data, frame, &flow->flow, in, to, 1);
+	if (reason == FO__BPF_R_TCP_FIN)
+		reason = see_flags(&flow->flow, mirror6(flow, to, frame->proto), frame->tcp_flags);
+	if (reason)
+		return xdp_pass(reason);
+	n = to->header_len & 31;
+	if (xdp_resize(ctx, length, frame, n))
+		return xdp_pass(FO__BPF_R_NO_HEADROOM);
+	data = (void *)(long)ctx->data;
+	end = (void *)(long)ctx->data_end;
+	ip = data + n;
+	if ((void *)(ip + 1) + (frame->proto == IPPROTO_TCP ? TCP_MIN : L4_MIN) > end || data + 30 > end)
+		return xdp_lost();
+	if (flow->flow.in & FO__BPF_NAT)
+		rewrite_l4(ip + 1, frame->proto, &flow->flow);
+	rewrite_v6(ip, flow);
+	write_l2(data, to, n, frame->ip_len, 1);
+	return xdp_send(&flow->flow, to, frame->ip_len);
+}
+
+ALWAYS int xdp_run(struct xdp_md *ctx, __u32 length)
+{
+	struct frame frame = {0};
+	int reason = parse_l2((void *)(long)ctx->data, (void *)(long)ctx->data_end, length, &frame);
+
+	if (reason)
+		return xdp_pass(reason);
+	return frame.type == bpf_htons(ETH_P_IP) ? xdp_v4(ctx, length, &frame) : xdp_v6(ctx, length, &frame);
+}
+
+#endif /* FO_BACKENDS_BPF_XDP_BPF_H */
