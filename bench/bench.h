@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define BENCH_BURST  32u
 #define BENCH_CHUNK  1024u
 #define BENCH_CHUNKS 120u
@@ -19,7 +23,8 @@
 struct bench_options {
 	uint32_t sizes[8]; /* entries; 0 ends the list */
 	unsigned int rounds;
-	const char *only; /* run cases whose name has this in it; NULL: all */
+	/* Texts, with commas between: run cases whose name has one of them in it, or after = is it; NULL: all. */
+	const char *only;
 	uint32_t largest; /* of sizes */
 };
 
@@ -54,6 +59,17 @@ uint64_t bench_now(void);
 void *bench_memory(size_t size);
 void bench_memory_free(void *ptr, size_t size);
 
+/* Print a figure that has no peer: {"bench":...,"case":...,"n":...,"figure":...,"unit":...}. */
+void bench_figure(const char *bench, const char *name, uint32_t n, double figure, const char *unit);
+
+/* The same of another than the library. */
+void bench_figure_of(const char *bench, const char *name, uint32_t n, const char *who, double figure,
+		     const char *unit);
+
+/* Of n values, which are sorted: the median, and the smallest that so many of a thousand do not exceed. */
+double bench_median(double *values, unsigned int n);
+double bench_permille(double *values, unsigned int n, unsigned int permille);
+
 /* A line that is not a measurement: {"bench":...,"note":...}. */
 void bench_note(const char *bench, const char *note);
 
@@ -78,5 +94,9 @@ static inline uint32_t bench_below(struct bench_draw *draw, uint32_t n)
 {
 	return (uint32_t)(((bench_draw(draw) >> 32) * n) >> 32);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

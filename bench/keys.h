@@ -10,9 +10,11 @@
 /* Fill in the two tuples of connection n; everything else of flow is zero. */
 void key_flow(struct fo_flow *flow, uint32_t n, int v6);
 
-/* The keys that a table of plain bytes uses, padding zero: addresses, ports, protocol. */
+/* The keys that a table of plain bytes uses, padding zero: addresses, ports, protocol. Lengths that rte_hash compares
+ * inline; of 48 bytes each lies in one cache line of its key store (of 40, which would do, half of them in two, and
+ * it is a fifth slower at a million). */
 #define KEY_V4 16u
-#define KEY_V6 40u
+#define KEY_V6 48u
 void key_bytes(uint8_t *key, const struct fo_tuple *tuple);
 
 #endif

@@ -26,10 +26,18 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(double *values, unsigned int n)
+double bench_median(double *values, unsigned int n)
 {
 	qsort(values, n, sizeof(*values), by_value);
 	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+double bench_permille(double *values, unsigned int n, unsigned int permille)
+{
+	uint64_t at = ((uint64_t)n * permille + 999) / 1000;
+
+	qsort(values, n, sizeof(*values), by_value);
+	return values[at ? at - 1 : 0];
 }
 
 double bench_chunks(void (*prepare)(void *), void (*run)(void *), void *ctx)
@@ -44,7 +52,7 @@ double bench_chunks(void (*prepare)(void *), void (*run)(void *), void *ctx)
 		run(ctx);
 		ns[i] = (double)(bench_now() - begin) / BENCH_CHUNK;
 	}
-	return median(ns, BENCH_CHUNKS);
+	return bench_median(ns, BENCH_CHUNKS);
 }
 
 static void print_line(const char *bench, const char *name, uint32_t n, const struct contestant *who,
@@ -78,9 +86,9 @@ int bench_case(const char *bench, const char *name, uint32_t n, const struct ben
 		/* of a copy: sorting takes rounds apart, and the ratios of the others need those of the first */
 		for (unsigned int round = 0; round < options->rounds; round++)
 			scratch[round] = contestants[i].ns[round] / contestants[0].ns[round];
-		ratio = median(scratch, options->rounds);
+		ratio = bench_median(scratch, options->rounds);
 		memcpy(scratch, contestants[i].ns, options->rounds * sizeof(*scratch));
-		print_line(bench, name, n, &contestants[i], median(scratch, options->rounds), ratio);
+		print_line(bench, name, n, &contestants[i], bench_median(scratch, options->rounds), ratio);
 	}
 	free(ns);
 	return 0;
@@ -88,7 +96,15 @@ int bench_case(const char *bench, const char *name, uint32_t n, const struct ben
 
 int bench_wanted(const struct bench_options *options, const char *name)
 {
-	return !options->only || strstr(name, options->only);
+	const char *text = options->only;
+
+	for (size_t length; text && *text; text += length + (text[length] == ',')) {
+		length = strcspn(text, ",");
+		if (*text == '=' ? strlen(name) == length - 1 && !memcmp(name, text + 1, length - 1)
+				 : memmem(name, strlen(name), text, length) != NULL)
+			return 1;
+	}
+	return !options->only;
 }
 
 void *bench_memory(size_t size)
@@ -113,6 +129,21 @@ void bench_memory_free(void *ptr, size_t size)
 {
 	if (ptr)
 		(void)munmap(ptr, (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+}
+
+void bench_figure_of(const char *bench, const char *name, uint32_t n, const char *who, double figure,
+		     const char *unit)
+{
+	printf("{\"bench\":\"%s\",\"case\":\"%s\",\"n\":%u,\"who\":\"%s\",\"figure\":%.3f,\"unit\":\"%s\"}\n",
+	       bench, name, n, who, figure, unit);
+	fflush(stdout);
+}
+
+void bench_figure(const char *bench, const char *name, uint32_t n, double figure, const char *unit)
+{
+	printf("{\"bench\":\"%s\",\"case\":\"%s\",\"n\":%u,\"figure\":%.3f,\"unit\":\"%s\"}\n", bench, name,
+	       n, figure, unit);
+	fflush(stdout);
 }
 
 void bench_note(const char *bench, const char *note)
@@ -166,6 +197,7 @@ void bench_options_read(struct bench_options *options, int argc, char **argv, co
 		else if (!strcmp(argv[i], "--rounds") && atoi(value) >= 2 && atoi(value) <= 1000)
 			options->rounds = (unsigned int)atoi(value);
 		else
-			bench_fail("usage: %s [--sizes N,N..] [--rounds 2..1000] [--case TEXT]", argv[0]);
+			bench_fail("usage: %s [--sizes N,N..] [--rounds 2..1000] [--case TEXT,=NAME..]",
+				   argv[0]);
 	}
 }

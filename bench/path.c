@@ -1,213 +1,285 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* path.c - the whole packet path: 64-byte frames, TCP and UDP by halves, both directions, source NAT with ports,
- * through fo_worker_run() and through the same work over rte_hash (rival.h). The public API alone.
+/* path.c - the whole packet path through fo_worker_run(), and the same work over rte_hash (rival.h): TCP and UDP by halves,
+ * both directions, uniformly over all of them. The public API alone. n counts directions: two for a connection.
  *
- * Frames are rebuilt outside the timed part. n counts directions: two for a connection. Every run ends with every
- * byte of every frame of a sample compared with frames made without looking at the library's.
+ * Every table has been in use (population.h). Frames are rebuilt outside the timed part. Before a case is measured
+ * each contestant forwards a packet of every direction two times; after it, every byte of the frames of a sample is
+ * compared with frames made without looking at anybody's.
+ *
+ *   v4-nat, v6-nat     source NAT with ports, the shortest frames of their family that TCP fits into (64 and 78 bytes)
+ *   v4-imix            frames of 60, 590 and 1514 bytes (64, 594 and 1518 on the wire), 7:4:1
+ *   v4-miss, v6-miss   packets of connections that the table does not have
+ *   v6-plain           no NAT
+ *   v4-burst           the library alone: bursts of 64 against 32, 4 and 1
+ *   v4-cold            frames that no cache holds any more
+ *   v4-encap           the library alone: 802.1ad, 802.1Q and PPPoE pushed onto each frame (originators' packets)
+ *   v4-adj-1000, -60000  so many next hops on the clients' side
  */
 #include <string.h>
 
 #include "bench.h"
-#include "frames.h"
-#include "keys.h"
 #include "library.h"
 #include "rival.h"
+#include "traffic.h"
 
-#define ROOM   128u /* bytes of buffer a frame, the frame from HEAD on */
-#define HEAD   64u
-#define NOW_MS 5000u
+#define SCRUB ((size_t)64 << 20)
 
-static uint32_t entries;
-static int missing, v6;
+enum kind { FORWARD, IMIX, MISS, BURST, COLD, PUSH };
+
+struct scene {
+	const char *name;
+	enum kind kind;
+	struct net net;
+	int everywhere; /* at all sizes */
+	int peers;	/* how many of them */
+};
+
+static const struct scene scenes[] = {
+	{"v4-nat", FORWARD, {.clients = 1}, 1, 2},
+	{"v4-imix", IMIX, {.clients = 1}, 1, 2},
+	{"v4-miss", MISS, {.clients = 1}, 1, 2},
+	{"v4-burst", BURST, {.clients = 1}, 0, 0},
+	{"v4-cold", COLD, {.clients = 1}, 0, 2},
+	{"v4-encap", PUSH, {.clients = 1, .encap = 1}, 0, 0},
+	{"v4-adj-1000", FORWARD, {.clients = 1000}, 0, 1},
+	{"v4-adj-60000", FORWARD, {.clients = 60000}, 0, 1},
+	{"v6-nat", FORWARD, {.clients = 1, .v6 = 1}, 1, 2},
+	{"v6-miss", MISS, {.clients = 1, .v6 = 1}, 0, 2},
+	{"v6-plain", FORWARD, {.clients = 1, .v6 = 1, .plain = 1}, 0, 2},
+};
+#define SCENES (sizeof(scenes) / sizeof(scenes[0]))
 
 struct path {
 	struct library library; /* the library's */
 	struct fo_worker *worker;
 	struct rival *rival; /* or the rival's */
-	unsigned int (*run)(struct path *path);
+	unsigned int burst;
 };
 
+static const struct scene *scene;
+static struct population population;
+static struct traffic traffic;
 static struct bench_draw order;
-static uint32_t wanted[BENCH_CHUNK];
-static struct fo_packet packets[BENCH_CHUNK];
-static uint8_t *buffers;
-static uint64_t forwarded;
+static uint32_t cursor, chunk; /* of warm-ups; of the frames at hand */
+static unsigned int forwarded;
+static uint8_t *scrub;
 
-/* IPv6 frames of 64 bytes have no room for TCP: odd numbers are UDP. */
-static void flow_of(struct fo_flow *flow, uint32_t n)
+/* ---- packets ---- */
+
+static unsigned int frame_length(void)
 {
-	key_flow(flow, v6 ? 2 * n + 1 : n, v6);
+	static const uint16_t imix[12] = {60, 60, 60, 60, 60, 60, 60, 590, 590, 590, 590, 1514};
+
+	if (scene->kind == IMIX)
+		return imix[bench_below(&order, 12)];
+	return scene->net.v6 ? FRAME_LEAST_V6 : FRAME_LENGTH;
+}
+
+static uint32_t drawn(void)
+{
+	uint32_t position = bench_below(&order, 2 * population.connections);
+
+	return scene->kind == PUSH ? position & ~1u : position;
 }
 
 static void prepare(void *ctx)
 {
 	(void)ctx;
-	for (unsigned int i = 0; i < BENCH_CHUNK; i++) {
-		uint32_t entry = bench_below(&order, entries) + (missing ? entries : 0);
-		uint8_t *data = buffers + (size_t)i * ROOM + HEAD;
-		struct fo_flow flow;
+	for (uint32_t i = 0; i < BENCH_CHUNK; i++)
+		traffic_put(&traffic, i, drawn(), scene->kind == MISS, frame_length());
+}
 
-		wanted[i] = entry;
-		flow_of(&flow, entry / 2);
-		frame_in(data, &flow, entry & 1, entry);
-		memset(&packets[i], 0, sizeof(packets[i]));
-		packets[i].data = data;
-		packets[i].user = i;
-		packets[i].contiguous = packets[i].length = FRAME_LENGTH;
-		packets[i].headroom = HEAD;
-		packets[i].in_port = (entry & 1) + 1;
+static void prepare_next(void *ctx)
+{
+	(void)ctx;
+	for (uint32_t i = 0; i < BENCH_CHUNK; i++) {
+		traffic_put(&traffic, i, cursor, scene->kind == MISS, frame_length());
+		cursor = (cursor + 1) % (2 * population.connections);
 	}
 }
 
-static unsigned int run_library(struct path *path)
+/* Frames are there already, and cold; their descriptors are what a driver has just written. */
+static void prepare_cold(void *ctx)
 {
-	unsigned int n = 0;
+	volatile struct fo_packet *packets = traffic.packets + (size_t)chunk * BENCH_CHUNK;
 
-	for (unsigned int i = 0; i < BENCH_CHUNK; i += BENCH_BURST)
-		n += fo_worker_run(path->worker, packets + i, BENCH_BURST, NOW_MS);
-	return n;
+	(void)ctx;
+	for (uint32_t i = 0; i < BENCH_CHUNK; i++)
+		packets[i].verdict = FO_PASS;
 }
 
-static unsigned int run_rival(struct path *path)
+static void build_cold(void)
 {
-	unsigned int n = 0;
-
-	for (unsigned int i = 0; i < BENCH_CHUNK; i += BENCH_BURST)
-		n += rival_run(path->rival, packets + i, BENCH_BURST, NOW_MS);
-	return n;
+	for (uint32_t i = 0; i < traffic.count; i++)
+		traffic_put(&traffic, i, drawn(), 0, frame_length());
+	memset(scrub, 1, SCRUB);
+	chunk = 0;
 }
+
+/* ---- the work ---- */
 
 static void run(void *ctx)
 {
-	forwarded += ((struct path *)ctx)->run(ctx);
+	struct path *path = ctx;
+	struct fo_packet *packets = traffic.packets + (size_t)chunk * BENCH_CHUNK;
+
+	forwarded = 0;
+	for (unsigned int i = 0; i < BENCH_CHUNK; i += path->burst)
+		forwarded += path->rival
+				     ? rival_run(path->rival, packets + i, path->burst, TRAFFIC_NOW_MS)
+				     : fo_worker_run(path->worker, packets + i, path->burst, TRAFFIC_NOW_MS);
+}
+
+static void run_cold(void *ctx)
+{
+	run(ctx);
+	chunk++;
 }
 
 static double round_of(void *ctx)
 {
-	return bench_chunks(prepare, run, ctx);
+	double ns;
+
+	if (scene->kind != COLD)
+		return bench_chunks(prepare, run, ctx);
+	build_cold();
+	ns = bench_chunks(prepare_cold, run_cold, ctx);
+	chunk = 0;
+	return ns;
 }
 
 static void warm_up(void *ctx)
 {
-	for (uint64_t done = 0; done < 2 * (uint64_t)entries; done += BENCH_CHUNK) {
-		prepare(ctx);
+	cursor = 0;
+	for (uint64_t done = 0; done < 4 * (uint64_t)population.connections; done += BENCH_CHUNK) {
+		prepare_next(ctx);
 		run(ctx);
 	}
 }
 
-/* ---- what is measured ---- */
+static void verify(const struct contestant *who)
+{
+	for (unsigned int times = 0; times < 100; times++) {
+		prepare(NULL);
+		run(who->ctx);
+		if (forwarded != (scene->kind == MISS ? 0 : BENCH_CHUNK))
+			bench_fail("%s: %u of %u forwarded", who->name, forwarded, BENCH_CHUNK);
+		traffic_verify(&traffic, who->name, 0, BENCH_CHUNK);
+	}
+}
+
+/* ---- contestants ---- */
 
 static void library_open(struct path *path)
 {
-	struct fo_error error;
+	fo_flow_id *ids = bench_memory(population.connections * sizeof(*ids));
 
-	library_create(&path->library, entries / 2);
-	for (uint32_t n = 0; n < entries / 2; n++) {
-		struct fo_flow flow;
-
-		flow_of(&flow, n);
-		(void)library_add(&path->library, &flow);
-	}
-	/* what poll has left to do (growth) is not the packets' */
-	for (uint32_t i = 0; i < entries / 16 + 16; i++)
-		library_check(fo_table_poll(path->library.table, 0, 0, NULL, NULL, &error) < 0, &error);
-	library_check(fo_worker_open(path->library.table, NULL, &path->worker, &error), &error);
-	path->run = run_library;
+	library_create(&path->library, &scene->net, population.connections, NULL);
+	library_populate(&path->library, &population, ids);
+	path->worker = library_worker(&path->library);
+	bench_memory_free(ids, population.connections * sizeof(*ids));
 }
 
 static void library_close(struct path *path)
 {
 	fo_worker_close(path->worker);
-	fo_table_destroy(path->library.table);
+	library_destroy(&path->library);
 }
 
-static void rival_path(struct path *path, int lock_free)
+static unsigned int bursts(struct path *path, struct contestant *contestants)
 {
-	path->rival = rival_open(entries, lock_free);
-	path->run = run_rival;
-	for (uint32_t n = 0; n < entries / 2; n++) {
-		struct fo_flow flow;
+	static const char *const names[] = {"burst-64", "burst-32", "burst-4", "burst-1"};
+	static const unsigned int sizes[] = {64, 32, 4, 1};
 
-		flow_of(&flow, n);
-		if (rival_add(path->rival, &flow))
-			bench_fail("rte_hash refuses connection %u", n);
+	for (unsigned int i = 0; i < 4; i++) {
+		path[i] = path[0];
+		path[i].burst = sizes[i];
+		contestants[i] = (struct contestant){names[i], round_of, i ? NULL : warm_up, &path[i], NULL};
 	}
+	return 4;
 }
 
-/* ---- verdicts and bytes ---- */
-
-static void verify_packet(const char *who, unsigned int i)
+static unsigned int peers(struct path *path, struct contestant *contestants, unsigned int count)
 {
-	const struct fo_packet *packet = &packets[i];
-	const uint8_t *start = buffers + (size_t)i * ROOM;
-	uint8_t expected[ROOM] = {0};
-	struct fo_flow flow;
-	unsigned int dir = wanted[i] & 1;
+	static const char *const names[] = {"flowoffload", "rte_hash", "rte_hash-lf"};
 
-	flow_of(&flow, wanted[i] / 2);
-	if (missing)
-		frame_in(expected + HEAD, &flow, dir, wanted[i]);
+	for (unsigned int i = 0; i <= count; i++) {
+		path[i].burst = BENCH_BURST;
+		contestants[i] = (struct contestant){names[i], round_of, warm_up, &path[i], NULL};
+		if (!i || path[i].rival)
+			continue;
+		path[i].rival = rival_populated(&population, i == 2);
+	}
+	return count + 1;
+}
+
+/* Tables of a population; kept while scenes that follow each other have the same. */
+static struct path tables[3];
+
+static void tables_open(uint32_t size)
+{
+	population_open(&population, &scene->net, size / 2);
+	library_open(&tables[0]);
+}
+
+static void tables_close(void)
+{
+	for (unsigned int i = 1; i < 3; i++)
+		if (tables[i].rival)
+			rival_close(tables[i].rival);
+	library_close(&tables[0]);
+	population_close(&population);
+	memset(tables, 0, sizeof(tables));
+}
+
+static void run_scene(uint32_t size, const struct bench_options *options, int with_peers)
+{
+	struct contestant contestants[4];
+	struct path apart[4] = {tables[0]};
+	unsigned int count;
+
+	if (scene->kind == COLD)
+		traffic_open(&traffic, &population, BENCH_CHUNKS * BENCH_CHUNK, 1514);
 	else
-		frame_out(expected + HEAD, &flow, dir, wanted[i]);
-	if (packet->verdict != (missing ? FO_PASS : FO_FORWARD) || packet->data != start + HEAD ||
-	    packet->length != FRAME_LENGTH || packet->contiguous != FRAME_LENGTH || packet->user != i ||
-	    (!missing && packet->out_port != 2 - dir) || memcmp(start, expected, ROOM))
-		bench_fail("%s: the frame of entry %u is not what it must be", who, wanted[i]);
-}
-
-static void verify(const struct contestant *who)
-{
-	for (unsigned int chunk = 0; chunk < 100; chunk++) {
-		uint64_t before = forwarded;
-
-		prepare(who->ctx);
-		run(who->ctx);
-		if (forwarded - before != (missing ? 0 : BENCH_CHUNK))
-			bench_fail("%s: %u forwarded", who->name, (unsigned int)(forwarded - before));
-		for (unsigned int i = 0; i < BENCH_CHUNK; i++)
-			verify_packet(who->name, i);
-	}
-}
-
-/* ---- cases ---- */
-
-static void run_case(const char *family, const char *name, const struct bench_options *options,
-		     struct contestant *contestants, unsigned int count)
-{
-	char full[64];
-
-	snprintf(full, sizeof(full), "%s-%s", family, name);
-	if (!bench_wanted(options, full))
-		return;
-	if (bench_case("path", full, entries, options, contestants, count))
+		traffic_open(&traffic, &population, BENCH_CHUNK, scene->kind == IMIX ? 1514 : FRAME_LEAST_V6);
+	if (scene->kind == BURST)
+		count = bursts(apart, contestants);
+	else
+		count = peers(tables, contestants, with_peers ? (unsigned int)scene->peers : 0);
+	if (bench_case("path", scene->name, size, options, contestants, count))
 		bench_fail("no memory");
 	for (unsigned int i = 0; i < count; i++)
 		verify(&contestants[i]);
+	traffic_close(&traffic);
 }
 
-/* The rival knows IPv4 alone: with IPv6 the library is on its own. */
-static void run_size(uint32_t size, const struct bench_options *options, int with_peers)
+static void run_scenes(uint32_t size, const struct bench_options *options, int common, int with_peers)
 {
-	struct path path[3];
-	struct contestant contestants[3] = {
-		{"flowoffload", round_of, warm_up, &path[0], NULL},
-		{"rte_hash", round_of, warm_up, &path[1], NULL},
-		{"rte_hash-lf", round_of, warm_up, &path[2], NULL},
-	};
-	unsigned int count = with_peers && !v6 ? 3 : 1;
+	const struct scene *last = NULL;
 
-	memset(path, 0, sizeof(path));
-	entries = size;
-	library_open(&path[0]);
-	for (unsigned int i = 1; i < count; i++)
-		rival_path(&path[i], i == 2);
-	missing = 0;
-	run_case(v6 ? "v6" : "v4", "nat", options, contestants, count);
-	missing = 1;
-	run_case(v6 ? "v6" : "v4", "miss", options, contestants, count);
-	for (unsigned int i = 1; i < count; i++)
-		rival_close(path[i].rival);
-	library_close(&path[0]);
+	for (scene = scenes; scene < scenes + SCENES; scene++) {
+		if (!bench_wanted(options, scene->name) || !(scene->everywhere || common))
+			continue;
+		if (last && memcmp(&last->net, &scene->net, sizeof(scene->net)))
+			tables_close();
+		if (!last || memcmp(&last->net, &scene->net, sizeof(scene->net)))
+			tables_open(size);
+		run_scene(size, options, with_peers);
+		last = scene;
+	}
+	if (last)
+		tables_close();
+}
+
+/* Scenes that are not for all sizes have the largest of at most a million, or the largest. */
+static uint32_t common_size(const struct bench_options *options)
+{
+	uint32_t size = 0;
+
+	for (unsigned int i = 0; i < 8 && options->sizes[i]; i++)
+		if (options->sizes[i] <= 1000000 && options->sizes[i] > size)
+			size = options->sizes[i];
+	return size ? size : options->largest;
 }
 
 int main(int argc, char **argv)
@@ -216,17 +288,12 @@ int main(int argc, char **argv)
 	const char *why;
 
 	bench_options_read(&options, argc, argv, "1000,60000,1000000");
-	why = peers_open(256 + options.largest / 2500);
+	why = peers_open(256 + options.largest / 1250);
 	if (why)
 		bench_note("path", why);
-	buffers = bench_memory((size_t)BENCH_CHUNK * ROOM);
-	for (unsigned int i = 0; i < 8 && options.sizes[i]; i++) {
-		v6 = 0;
-		run_size(options.sizes[i], &options, !why);
-		v6 = 1;
-		if (options.sizes[i] == options.largest)
-			run_size(options.sizes[i], &options, !why);
-	}
-	bench_memory_free(buffers, (size_t)BENCH_CHUNK * ROOM);
+	scrub = bench_memory(SCRUB);
+	for (unsigned int i = 0; i < 8 && options.sizes[i]; i++)
+		run_scenes(options.sizes[i], &options, options.sizes[i] == common_size(&options), !why);
+	bench_memory_free(scrub, SCRUB);
 	return 0;
 }

@@ -15,9 +15,15 @@ struct peer;
 /* Make room for tables of about so many megabytes in all. NULL, or why there is no peer. */
 const char *peers_open(unsigned int megabytes);
 
-/* An empty table of room for n keys of length bytes; lock_free: readers need no lock. NULL: no memory. */
+/* An empty table of room for n keys of length bytes, 16 or 48 (keys.h); lock_free: readers need no lock. NULL: no memory.
+ * It has a power of two of places (peer_places(n)), twice as many when n keys would fill more than 0.96 of them; n a power
+ * of two gets just that. Nearly full it may still refuse a key after many replacements. */
 struct peer *peer_create(uint32_t n, uint32_t length, int lock_free);
 void peer_destroy(struct peer *peer);
+uint32_t peer_places(uint32_t n);
+
+/* Memory of the table itself, records not included. */
+size_t peer_bytes(const struct peer *peer);
 
 /* Positions run from 0 to below this. */
 uint32_t peer_positions(const struct peer *peer);

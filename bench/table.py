@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Shows the JSON lines of a benchmark as a table: a row a case and size, a column a contestant: ns (ratio)."""
+"""Shows the JSON lines of a benchmark as a table: a row a case and size, a column a contestant: ns (ratio); figures that
+are no times with their unit."""
 import json
 import sys
 
@@ -12,15 +13,18 @@ def rows(path):
             if "note" in line:
                 print(f"{line['bench']}: {line['note']}")
                 continue
-            cases.setdefault((line["case"], line["n"]), {})[line["who"]] = line
-            if line["who"] not in order:
-                order.append(line["who"])
+            who = line.setdefault("who", "flowoffload")
+            cases.setdefault((line["case"], line["n"]), {})[who] = line
+            if who not in order:
+                order.append(who)
     return cases, order
 
 
 def cell(line):
     if line is None:
         return "-"
+    if "figure" in line:
+        return f"{line['figure']:g} {line['unit']}"
     return f"{line['ns']:.1f}" if line["ratio"] == 1 else f"{line['ns']:.1f} ({line['ratio']:.2f})"
 
 

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* nft_measure.c - what the nft backend costs on this kernel, in the lines that targets.py reads. Neighbours: nft.sh, which
+ * runs it in the lab; tests/nft/live.h, whose router and crowd of connections it works on.
+ *
+ * The peer is nft(8) for adding. Slices of the control thread are given by the clock and by its CPU time: on a machine that
+ * is shared the first has waits in it that are not the library's.
+ */
+#include "../tests/nft/live.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REFRESHES  7u
+#define POLLING_MS 5000.0
+/* Conntrack entries that are no flows, in steps. */
+#define STRANGERS 100000u
+
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static double cpu_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+static void line(const char *name, unsigned int n, double figure, const char *unit)
+{
+	printf("{\"bench\":\"nft\",\"case\":\"%s\",\"n\":%u,\"figure\":%.4f,\"unit\":\"%s\"}\n", name, n,
+	       figure, unit);
+}
+
+static int is_active(void *arg, const struct fo_flow_info *info)
+{
+	unsigned int *n = arg;
+
+	*n += info->state == FO_STATE_ACTIVE;
+	return 0;
+}
+
+static unsigned int n_active(struct world *world)
+{
+	unsigned int n = 0;
+
+	OK(fo_flow_walk(world->table, NULL, is_active, &n, &live_err));
+	return n;
+}
+
+/* ---- Adding ---- */
+
+/* The same tuples as elements of a set of the same type, by nft -f. */
+static double by_nft(const struct crowd *crowd)
+{
+	char path[] = "/tmp/nft-measure-XXXXXX", command[128];
+	FILE *file = fdopen(mkstemp(path), "w");
+	double began;
+
+	CHECK(file);
+	fprintf(file, "add table inet peer\nadd set inet peer udp4 "
+		      "{ type mark . ipv4_addr . ipv4_addr . inet_service . inet_service; }\n"
+		      "add element inet peer udp4 {\n");
+	for (unsigned int i = 0; i < crowd->n; i++)
+		fprintf(file, "0 . 10.91.1.2 . 10.91.2.2 . %u . 7000,\n",
+			ntohs(crowd->flows[i].tuple[0].sport_be));
+	fprintf(file, "}\n");
+	CHECK(!fclose(file));
+	snprintf(command, sizeof(command), "nft -f %s", path);
+	began = now_ms();
+	CHECK(!system(command));
+	began = now_ms() - began;
+	CHECK(!unlink(path));
+	world_run("nft delete table inet peer");
+	return began;
+}
+
+static void add_all(struct world *world, struct crowd *crowd, fo_flow_id *ids)
+{
+	double began, library, peer;
+
+	for (unsigned int i = 0; i < crowd->n; i++) {
+		crowd->flows[i].adj[0] = world->adj[0];
+		crowd->flows[i].adj[1] = world->adj[1];
+	}
+	peer = by_nft(crowd);
+	began = now_ms();
+	CHECK_INT(fo_flow_add_many(world->table, crowd->flows, crowd->n, 0, ids, NULL, &live_err), crowd->n);
+	library = now_ms() - began;
+	printf("{\"bench\":\"nft\",\"case\":\"add\",\"n\":%u,\"who\":\"nft "
+	       "-f\",\"ns\":%.0f,\"ratio\":%.2f}\n",
+	       crowd->n, peer * 1e6 / crowd->n, peer / library);
+	printf("{\"bench\":\"nft\",\"case\":\"add\",\"n\":%u,\"who\":\"flowoffload\",\"ns\":%.0f,\"ratio\":1}"
+	       "\n",
+	       crowd->n, library * 1e6 / crowd->n);
+}
+
+/* ---- Polling ---- */
+
+struct polling {
+	double longest_ms, longest_cpu_ms; /* of one poll */
+	double cpu_ms;
+	unsigned int polls;
+};
+
+static void poll_once(struct world *world, struct polling *sum)
+{
+	double at = now_ms(), cpu = cpu_ms(), took, took_cpu;
+
+	world_poll(world);
+	took_cpu = cpu_ms() - cpu;
+	took = now_ms() - at;
+	sum->cpu_ms += took_cpu;
+	sum->longest_ms = took > sum->longest_ms ? took : sum->longest_ms;
+	sum->longest_cpu_ms = took_cpu > sum->longest_cpu_ms ? took_cpu : sum->longest_cpu_ms;
+	sum->polls++;
+	if (fo_table_deadline(world->table) > (uint64_t)now_ms() + 1)
+		world_rest(world);
+}
+
+/* What polling costs an event loop that does nothing else. */
+static void polling(struct world *world, const char *name, unsigned int n)
+{
+	struct polling sum = {0};
+	double began = now_ms();
+	char text[64];
+
+	while (now_ms() - began < POLLING_MS)
+		poll_once(world, &sum);
+	snprintf(text, sizeof(text), "%s-cpu", name);
+	line(text, n, sum.cpu_ms / (now_ms() - began) * 1e3, "ms/s");
+	snprintf(text, sizeof(text), "%s-poll", name);
+	line(text, n, sum.cpu_ms / sum.polls * 1e3, "us");
+}
+
+static uint64_t forwarded(struct world *world)
+{
+	struct fo_table_counters counters;
+
+	FO_INIT(&counters);
+	OK(fo_stats(world->table, &counters, &live_err));
+	return counters.forwarded_packets;
+}
+
+/* Every flow sends a packet each way: how long until the counters of all have been read. */
+static void stats(struct world *world, struct crowd *crowd)
+{
+	struct polling sum = {0};
+	double began = now_ms();
+	uint64_t before;
+
+	while (now_ms() - began < POLLING_MS)
+		poll_once(world, &sum);
+	before = forwarded(world);
+	memset(&sum, 0, sizeof(sum));
+	crowd_talk(crowd);
+	began = now_ms();
+	while (forwarded(world) < before + 2 * (uint64_t)crowd->n) {
+		CHECK(now_ms() - began < 60000);
+		poll_once(world, &sum);
+	}
+	line("stats", crowd->n, now_ms() - began, "ms");
+	line("stats-slice", crowd->n, sum.longest_cpu_ms, "ms");
+	line("stats-slice-clock", crowd->n, sum.longest_ms, "ms");
+}
+
+/* How long until all of them are seen as active, from the first poll that may dump. */
+static void until_active(struct world *world, struct crowd *crowd, unsigned int want)
+{
+	for (unsigned int i = 0; i < 20 && n_active(world) < want; i++) {
+		crowd_talk(crowd);
+		for (double began = now_ms(); now_ms() - began < 1500 && n_active(world) < want;)
+			world_poll(world);
+	}
+	CHECK_INT(n_active(world), want);
+}
+
+static int by_value(const void *one, const void *other)
+{
+	double a = *(const double *)one, b = *(const double *)other;
+
+	return (a > b) - (a < b);
+}
+
+/* One delete, and the refresh that it takes, of all flows; past the pause between two. */
+static void refresh(struct world *world, struct crowd *crowd, const fo_flow_id *ids)
+{
+	double took[REFRESHES], cpu[REFRESHES];
+
+	for (unsigned int i = 0; i < REFRESHES; i++) {
+		double began;
+
+		OK(fo_flow_del(world->table, ids[i], NULL, &live_err));
+		usleep(400000);
+		began = now_ms();
+		cpu[i] = cpu_ms();
+		OK(fo_table_sync(world->table, 10000, &live_err));
+		took[i] = now_ms() - began;
+		cpu[i] = cpu_ms() - cpu[i];
+		crowd_talk(crowd);
+	}
+	qsort(took, REFRESHES, sizeof(took[0]), by_value);
+	qsort(cpu, REFRESHES, sizeof(cpu[0]), by_value);
+	line("refresh", crowd->n, took[REFRESHES / 2], "ms");
+	line("refresh-longest", crowd->n, took[REFRESHES - 1], "ms");
+	line("refresh-cpu", crowd->n, cpu[REFRESHES / 2], "ms");
+}
+
+/* Entries that are no flows of ours: UDP that nobody answers. */
+static void strangers(unsigned int first, unsigned int end)
+{
+	const uint32_t payload = 0;
+	struct pair pair;
+
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 40000, 9);
+	for (unsigned int i = first; i < end; i++) {
+		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)(i % 60000 + 1))};
+
+		to.sin_addr.s_addr = htonl(0x0a5b0203 + i / 60000);
+		(void)sendto(pair.client, &payload, sizeof(payload), 0, (struct sockaddr *)&to, sizeof(to));
+	}
+	pair_close(&pair);
+}
+
+static unsigned int n_entries(void)
+{
+	return (unsigned int)world_sysctl("nf_conntrack_count");
+}
+
+/* Polling among entries that are no flows, which it has to pass by. */
+static void among_strangers(struct world *world)
+{
+	unsigned int own = n_entries();
+
+	polling(world, "among", 0);
+	for (unsigned int more = STRANGERS / 2; more <= STRANGERS; more += STRANGERS / 2) {
+		strangers(more - STRANGERS / 2, more);
+		CHECK(n_entries() - own >= more / 100 * 99);
+		line("entries", more, n_entries() - own, "entries");
+		polling(world, "among", more);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int n = argc > 1 ? (unsigned int)strtoul(argv[1], NULL, 10) : 10000;
+	fo_flow_id *ids = calloc(n, sizeof(*ids));
+	struct world world;
+	struct crowd crowd;
+
+	CHECK(ids && n >= 10 && n <= 15000);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	memset(&world, 0, sizeof(world));
+	world_open(&world, n, 0);
+	/* Those that nobody answers are to be there all the time that is measured. */
+	world_sysctl_set("nf_conntrack_udp_timeout", 600);
+	crowd_open(&crowd, n, true);
+	crowd_talk(&crowd);
+	add_all(&world, &crowd, ids);
+	until_active(&world, &crowd, n);
+	stats(&world, &crowd);
+	refresh(&world, &crowd, ids);
+	until_active(&world, &crowd, n - REFRESHES);
+	among_strangers(&world);
+	crowd_close(&crowd);
+	free(ids);
+	world_close(&world);
+	return 0;
+}
