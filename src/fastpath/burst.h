@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* burst.h - what the stages of a burst hand on: one line of memory for each packet, and what all packets share.
  *
- * run.c has the stages; search.h and judge.h what few packets need. The bytes of a packet are in the first level of the
- * cache from the parser on, so that later stages read them again rather than carry them.
+ * find.h and run.c have the stages; search.h and judge.h what few packets need. The bytes of a packet are in the first
+ * level of the cache from the parser on, so that later stages read them again rather than carry them.
  */
 #ifndef FO_FASTPATH_BURST_H
 #define FO_FASTPATH_BURST_H
 
 #include "fastpath/lookup.h"
-#include "fastpath/parse.h"
+#include "fastpath/parsed.h"
 
 struct fo__look {
 	struct fo__parsed parsed;

@@ -7,31 +7,7 @@
 #ifndef FO_FASTPATH_PARSE_H
 #define FO_FASTPATH_PARSE_H
 
-#include "flowtable/flowtable.h"
-
-#define FO__TCP_FIN 0x01u
-#define FO__TCP_SYN 0x02u
-#define FO__TCP_RST 0x04u
-
-#define FO__PROTO_ICMP	 1u
-#define FO__PROTO_TCP	 6u
-#define FO__PROTO_UDP	 17u
-#define FO__PROTO_ICMPV6 58u
-
-/* fo__parsed.marks: FIN, SYN, RST as in TCP, and: */
-#define FO__MARK_FLAGS 0x07u
-#define FO__MARK_OTHER 0x80u /* anything but IPv4 TCP or UDP in plain Ethernet */
-
-struct fo__parsed {
-	struct fo__key key; /* hash not yet filled in */
-	uint64_t encap;	    /* ingress word, fo__encap_word() */
-	uint16_t l3;	    /* offset of the IP header from data */
-	uint16_t ip_len;    /* of the whole IP packet */
-	uint8_t marks;	    /* 0 of what is forwarded without a further look */
-	uint8_t checksum;   /* its offset in the L4 header, when marks are 0 */
-	uint8_t number;	    /* the caller's */
-	uint8_t unused;
-};
+#include "fastpath/parsed.h"
 
 /* How the L4 header of a protocol is checked without a branch for TCP or UDP: of the 16-bit word at this offset, these
  * bits, shifted, are a length that must reach least and stay within the packet, and these are flags. */
@@ -55,12 +31,6 @@ static const struct fo__l4_rule fo__l4_rules[FO__L4_RULES] = {
 	[FO__PROTO_TCP + 1 ... FO__PROTO_UDP - 1] = {.least = 0xff},
 	[FO__PROTO_UDP] = {.at = 4, .mask = 0xffff, .least = 8, .checksum = 6},
 };
-
-/* Offset of the L4 header from data. */
-static inline uint32_t fo__parsed_l4(const struct fo__parsed *parsed)
-{
-	return parsed->l3 + (fo__key_is_v6(&parsed->key) ? 40u : 20u);
-}
 
 /* A 16-bit constant of the wire as fo__load16() sees it. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -211,7 +181,6 @@ static inline unsigned int fo__parse_v6(struct fo__parsed *out, const uint8_t *l
  * do not take, the whole parser judges. No branch depends on TCP or UDP: traffic mixes them.
  */
 
-#define FO__QUICK_L3 14u
 /* Ethernet, IPv4 and TCP's fixed part. */
 #define FO__QUICK_HEADERS 54u
 
@@ -254,16 +223,6 @@ static inline int fo__quick_v4(const struct fo_packet *packet, struct fo__parsed
 	out->key.code = (uint8_t)proto;
 	out->ip_len = (uint16_t)length;
 	return 1;
-}
-
-/* What fo__quick_v4() left to those who ask. */
-static inline void fo__parsed_complete(struct fo__parsed *parsed, const struct fo_packet *packet)
-{
-	if (parsed->marks & FO__MARK_OTHER)
-		return;
-	parsed->key.scope = packet->scope;
-	parsed->encap = 0;
-	parsed->l3 = FO__QUICK_L3;
 }
 
 /* IPv6, all of it written. */

@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* run.c - fo_worker_run(): packets through parse, look-up and rewrite, in stages.
  *
- * Each stage asks for the cache line that the next one needs: headers, home buckets, record lines, side entries. Packets
- * go through in groups, and between two stages of a group lies a stage of its neighbour: so lines arrive during other
- * work, and no more are under way than a core keeps. A packet that is settled, by its bytes or because no flow is its,
- * leaves its group at once; the last stage takes the others in their order, so that what follows a FIN passes.
+ * The look-up and its schedule are find.h's; here are the parser before it and what is done with a line that was found.
  *
- * Neighbours: burst.h (what stages hand on), parse.h, lookup.h, search.h, judge.h, rewrite.h. Uses src/flowtable
- * only; knows no table of core. No lock, no allocation, no syscall.
+ * Neighbours: find.h, burst.h (what stages hand on), parse.h, judge.h, rewrite.h. Uses src/flowtable only; knows no
+ * table of core. No lock, no allocation, no syscall.
  */
+#include "fastpath/find.h"
 #include "fastpath/judge.h"
+#include "fastpath/parse.h"
 
-#define GROUP 16u
 /* Packets between two announcements of the epoch. */
 #define BURST 64u
-
-/* Packets of a group that are not settled, in their order. */
-struct group {
-	struct fo_packet *packets;
-	uint32_t n;
-	struct fo__look looks[GROUP];
-};
 
 static inline void pass(struct fo__run *run, struct fo_packet *packet, unsigned int reason)
 {
@@ -82,7 +73,7 @@ static void count_any(struct fo__run *run, struct fo__line *line, uint32_t dir, 
 
 /* ---- stages ---- */
 
-static __attribute__((noinline)) void parse_group(struct fo__run *run, struct group *group,
+static __attribute__((noinline)) void parse_group(struct fo__run *run, struct fo__group *group,
 						  struct fo_packet *packets, uint32_t n)
 {
 	const struct fo__index *cur = run->cur;
@@ -106,119 +97,28 @@ static __attribute__((noinline)) void parse_group(struct fo__run *run, struct gr
 			}
 			key->hash = fo__key_hash(key, &cur->secret);
 		}
-		look->bucket = &cur->buckets[fo__index_home(cur->count, key->hash)];
-		look->parsed.number = (uint8_t)i;
-		__builtin_prefetch(look->bucket, 0, 3);
+		fo__find_home(cur, look, i);
 		look++;
 	}
 	group->n = (uint32_t)(look - group->looks);
 }
 
-static inline void find_line(const struct fo_flowtable *table, struct fo__look *look,
-			     const struct fo__bucket *bucket, uint32_t match)
+static __attribute__((noinline)) void tag_group(struct fo__run *run, struct fo__group *group)
 {
-	size_t slot = (size_t)__builtin_ctz(match);
-
-	look->dir = fo__load_acquire(&bucket->dir[slot]);
-	fo__step(FO__STEP_TAGS);
-	__builtin_prefetch(&table->lines[look->dir], 1, 3);
+	fo__find_tags(run, group, pass);
 }
 
-/* No second index, and the first is still the one this burst began with: what it has not, is not there. */
-static inline int is_settled(const struct fo__run *run)
+static inline void look_found(struct fo__run *run, struct fo__look *look, const struct fo__line *line)
 {
-	return !fo__load_acquire(&run->table->next) && fo__load_acquire(&run->table->cur) == run->cur;
+	fo__look_sides(run, look, line);
+	__builtin_prefetch(look->in, 0, 3);
+	if (look->parsed.marks && fo__key_is_v6(&look->parsed.key))
+		fo__look_mirror(run, look, line);
 }
 
-/* Those in their second bucket, one in thirty: one wait for its line would cost as much as half a group. */
-static void find_away(const struct fo__run *run, struct group *group)
+static __attribute__((noinline)) void take_group(struct fo__run *run, struct fo__group *group)
 {
-	for (uint32_t i = 0; i < group->n; i++) {
-		struct fo__look *look = &group->looks[i];
-		uint32_t match;
-
-		if (look->dir != FO__NO_DIR)
-			continue;
-		match = fo__bucket_match(look->bucket, fo__index_tag(look->parsed.key.hash));
-		if (match)
-			find_line(run->table, look, look->bucket, match);
-	}
-}
-
-/* No tag in the home bucket; hints are of before its tags. True when the packet is settled: a miss in one line. Else
- * look->bucket is the one to look at next. */
-static inline int look_away(const struct fo__run *run, struct fo__look *look, uint32_t hints)
-{
-	uint64_t hash = look->parsed.key.hash;
-
-	hints |= fo__load_acquire(&look->bucket->meta);
-	look->dir = FO__NO_DIR;
-	if (!(hints & fo__index_hint(hash)))
-		return is_settled(run);
-	look->bucket = &run->cur->buckets[fo__index_second(run->cur->count, hash)];
-	__builtin_prefetch(look->bucket, 0, 3);
-	return 0;
-}
-
-static __attribute__((noinline)) void tag_group(struct fo__run *run, struct group *group)
-{
-	const struct fo_flowtable *table = run->table;
-	struct fo__look *kept = group->looks, *end = kept + group->n;
-	unsigned int away = 0;
-
-	for (struct fo__look *look = kept; look < end; look++) {
-		const struct fo__bucket *bucket = look->bucket;
-		uint32_t match, hints = fo__load_acquire(&bucket->meta);
-
-		fo__step(FO__STEP_HINTS);
-		match = fo__bucket_match(bucket, fo__index_tag(look->parsed.key.hash));
-		if (match) {
-			find_line(table, look, bucket, match);
-		} else if (look_away(run, look, hints)) {
-			pass(run, &group->packets[look->parsed.number], FO_R_NO_FLOW);
-			continue;
-		} else {
-			away = 1;
-		}
-		if (kept != look)
-			*kept = *look;
-		kept++;
-	}
-	group->n = (uint32_t)(kept - group->looks);
-	if (away)
-		find_away(run, group);
-}
-
-static __attribute__((noinline)) void take_group(struct fo__run *run, struct group *group)
-{
-	struct fo__look *kept = group->looks, *end = kept + group->n;
-	struct fo__line *lines = run->table->lines;
-
-	for (struct fo__look *look = kept; look < end; look++) {
-		const struct fo__line *line = &lines[look->dir];
-
-		if (__builtin_expect(look->dir == FO__NO_DIR || !fo__key_is(&look->parsed.key, line), 0)) {
-			struct fo_packet *packet = &group->packets[look->parsed.number];
-			unsigned int reason = fo__search_all(run, packet, look);
-
-			/* fo__judge() tells one from elsewhere from a dead side */
-			if (reason && reason != FO_R_WRONG_INGRESS) {
-				pass(run, packet, reason);
-				continue;
-			}
-			line = &lines[look->dir];
-		}
-		fo__step(FO__STEP_COMPARED);
-		fo__look_sides(run, look, line);
-		__builtin_prefetch(look->in, 0, 3);
-		if (look->parsed.marks && fo__key_is_v6(&look->parsed.key) &&
-		    (fo__load_relaxed(&line->ctl) & FO__CTL_NAT))
-			__builtin_prefetch(&lines[look->dir ^ 1], 0, 3);
-		if (kept != look)
-			*kept = *look;
-		kept++;
-	}
-	group->n = (uint32_t)(kept - group->looks);
+	fo__find_lines(run, group, pass, look_found);
 }
 
 /* What is not plain: forwarded all the same, or passed with the reason. */
@@ -280,7 +180,7 @@ static inline unsigned int forward(struct fo__run *run, const struct act *act, s
 	return FO_R_NONE;
 }
 
-static __attribute__((noinline)) void act_group(struct fo__run *run, struct group *group)
+static __attribute__((noinline)) void act_group(struct fo__run *run, struct fo__group *group)
 {
 	const struct act act = {.lines = run->table->lines,
 				.packets = group->packets,
@@ -316,39 +216,13 @@ static inline void prefetch_headers(const struct fo_packet *packets, uint32_t n)
 		__builtin_prefetch(packets[i].data, 1, 3);
 }
 
-/* Packets a group: two groups at least, where that is worth the trouble. */
-static inline uint32_t group_of(uint32_t n)
-{
-	return n >= 2 * GROUP ? GROUP : n > GROUP / 2 ? (n + 1) / 2 : n;
-}
-
 static void run_burst(struct fo__run *run, struct fo_packet *packets, uint32_t n)
 {
-	uint32_t size = group_of(n), ahead = size;
-	struct group groups[2], *group = &groups[0], *next = &groups[1], *swap;
+	static const struct fo__stages stages = {prefetch_headers, parse_group, tag_group, take_group,
+						 act_group};
 
-	run->cur = fo__load_acquire(&run->table->cur);
 	run->filter = fo__load_acquire(&run->table->filter);
-	prefetch_headers(packets, n < 2 * size ? n : 2 * size);
-	parse_group(run, group, packets, size);
-	tag_group(run, group);
-	for (;;) {
-		uint32_t rest = n - ahead < size ? n - ahead : size;
-
-		if (rest)
-			parse_group(run, next, packets + ahead, rest);
-		take_group(run, group);
-		if (rest)
-			tag_group(run, next);
-		act_group(run, group);
-		if (!rest)
-			return;
-		ahead += rest;
-		prefetch_headers(packets + ahead, n - ahead < size ? n - ahead : size);
-		swap = group;
-		group = next;
-		next = swap;
-	}
+	fo__find_burst(run, packets, n, &stages);
 }
 
 static unsigned int pass_all(struct fo_packet *packets, unsigned int n)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* search.h - the whole look-up of one packet that the stages of run.c did not settle: another key with its tag, a twin
+/* search.h - the whole look-up of one packet that the stages of find.h did not settle: another key with its tag, a twin
  * from another side, a key under way between buckets or indexes. index.h says what readers rely on. */
 #ifndef FO_FASTPATH_SEARCH_H
 #define FO_FASTPATH_SEARCH_H
