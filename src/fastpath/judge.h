@@ -79,7 +79,7 @@ static unsigned int fo__judge_checksum(const struct fo_packet *packet, const str
 	if (!(packet->flags & FO_PKT_CSUM_PARTIAL))
 		return FO_R_NONE;
 	if ((proto != FO__PROTO_TCP && proto != FO__PROTO_UDP) ||
-	    packet->csum_start != fo__parsed_l4(parsed) || packet->csum_offset != fo__checksum_offset(proto))
+	    packet->csum_start != fo__parsed_l4(parsed) || packet->csum_offset != parsed->checksum)
 		return FO_R_CSUM_META;
 	return FO_R_NONE;
 }

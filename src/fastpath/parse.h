@@ -104,11 +104,13 @@ static inline unsigned int fo__parse_l4(struct fo__parsed *out, const uint8_t *l
 		if (left < 20 || have < 20 || l4[12] >> 4 < 5 || (uint32_t)(l4[12] >> 4) * 4 > left)
 			return FO_R_MALFORMED;
 		out->marks = FO__MARK_OTHER | (l4[13] & FO__MARK_FLAGS);
+		out->checksum = 16;
 		out->key.ports = fo__load32(l4);
 	} else if (proto == FO__PROTO_UDP) {
 		if (left < 8 || have < 8 || fo__be16(l4 + 4) < 8 || fo__be16(l4 + 4) > left)
 			return FO_R_MALFORMED;
 		out->marks = FO__MARK_OTHER;
+		out->checksum = 6;
 		out->key.ports = fo__load32(l4);
 	} else if (proto == (v6 ? FO__PROTO_ICMPV6 : FO__PROTO_ICMP)) {
 		if (left < 8 || have < 8)
@@ -116,6 +118,7 @@ static inline unsigned int fo__parse_l4(struct fo__parsed *out, const uint8_t *l
 		if (l4[1] || (v6 ? (l4[0] & 0xfe) != 128 : l4[0] & 0xf7))
 			return FO_R_ICMP_TYPE;
 		out->marks = FO__MARK_OTHER;
+		out->checksum = 2;
 		/* identifier, type, code: the key's ports in memory order */
 		memcpy(&type_code, l4 + 4, 2);
 		memcpy((uint8_t *)&type_code + 2, l4, 2);

@@ -29,7 +29,7 @@ struct fo__parsed {
 	uint16_t l3;	    /* offset of the IP header from data */
 	uint16_t ip_len;    /* of the whole IP packet */
 	uint8_t marks;	    /* 0 of what is forwarded without a further look */
-	uint8_t checksum;   /* its offset in the L4 header, when marks are 0 */
+	uint8_t checksum;   /* its offset in the L4 header */
 	uint8_t number;	    /* the caller's */
 	uint8_t unused;
 };

@@ -10,11 +10,6 @@
 
 #include "fastpath/parse.h"
 
-static inline unsigned int fo__checksum_offset(unsigned int proto)
-{
-	return proto == FO__PROTO_TCP ? 16 : proto == FO__PROTO_UDP ? 6 : 2;
-}
-
 /* The L4 checksum: whole (delta), or partial (the pseudo header's sum, uncomplemented: address alone). */
 static inline void fo__rewrite_l4(uint8_t *at, unsigned int proto, int partial, uint16_t delta,
 				  uint16_t address)
@@ -56,9 +51,10 @@ static inline void fo__rewrite_plain(uint8_t *l3, const struct fo__line *line,
 	fo__rewrite_l4(at, parsed->key.code, 0, l4_delta, 0);
 }
 
-static inline void fo__rewrite_v4(uint8_t *l3, const struct fo__line *line, unsigned int proto,
+static inline void fo__rewrite_v4(uint8_t *l3, const struct fo__line *line, const struct fo__parsed *parsed,
 				  uint16_t l4_delta, unsigned int dscp, int partial)
 {
+	unsigned int proto = parsed->key.code;
 	uint16_t delta = line->key.v4.ip_delta;
 	uint8_t *l4 = l3 + 20;
 
@@ -72,7 +68,7 @@ static inline void fo__rewrite_v4(uint8_t *l3, const struct fo__line *line, unsi
 	fo__store16(l3 + 10, fo__csum_apply(fo__load16(l3 + 10), delta));
 	memcpy(l3 + 12, &line->key.v4.new_src, 8);
 	fo__rewrite_ports(l4, proto, line->key.v4.new_ports);
-	fo__rewrite_l4(l4 + fo__checksum_offset(proto), proto, partial, l4_delta, line->key.v4.address_delta);
+	fo__rewrite_l4(l4 + parsed->checksum, proto, partial, l4_delta, line->key.v4.address_delta);
 }
 
 /* The address delta of NAT66, which has no place in the line. */
@@ -87,29 +83,25 @@ static uint16_t fo__delta_v6(const uint8_t *l3, const struct fo__line *mirror)
 	return fo__csum_fold(delta);
 }
 
-/* NAT66 takes the new addresses from the mirror line's key. Out of line: plain IPv6 does not come here. */
-static __attribute__((noinline)) void fo__rewrite_nat66(uint8_t *l3, const struct fo__line *mirror,
-							uint16_t delta, int partial)
+/* NAT66 takes the new addresses and ports from the mirror line's key. No branch for TCP or UDP. */
+static inline void fo__rewrite_nat66(uint8_t *l3, const struct fo__line *mirror,
+				     const struct fo__parsed *parsed, uint16_t delta, int partial)
 {
-	unsigned int proto = l3[6];
+	unsigned int proto = parsed->key.code & ~FO__CODE_V6;
+	uint16_t address = __builtin_expect(partial, 0) ? fo__delta_v6(l3, mirror) : 0;
+	uint32_t ports = mirror->ports;
 	uint8_t *l4 = l3 + 40;
-	uint16_t address = partial ? fo__delta_v6(l3, mirror) : 0;
-	uint32_t ports = 0;
 
 	memcpy(l3 + 8, mirror->key.v6.dst, 16);
 	memcpy(l3 + 24, mirror->key.v6.src, 16);
-	if (proto == FO__PROTO_ICMPV6) {
-		ports = mirror->ports;
-	} else {
-		memcpy(&ports, (const uint8_t *)&mirror->ports + 2, 2);
-		memcpy((uint8_t *)&ports + 2, &mirror->ports, 2);
-	}
+	if (__builtin_expect(proto != FO__PROTO_ICMPV6, 1))
+		ports = ports << 16 | ports >> 16;
 	fo__rewrite_ports(l4, proto, ports);
-	fo__rewrite_l4(l4 + fo__checksum_offset(proto), proto, partial, delta, address);
+	fo__rewrite_l4(l4 + parsed->checksum, proto, partial, delta, address);
 }
 
-static inline void fo__rewrite_v6(uint8_t *l3, const struct fo__line *mirror, uint32_t ctl, unsigned int dscp,
-				  int partial)
+static inline void fo__rewrite_v6(uint8_t *l3, const struct fo__line *mirror, const struct fo__parsed *parsed,
+				  uint32_t ctl, unsigned int dscp, int partial)
 {
 	l3[7]--;
 	if (__builtin_expect(dscp, 0)) {
@@ -117,8 +109,8 @@ static inline void fo__rewrite_v6(uint8_t *l3, const struct fo__line *mirror, ui
 		l3[0] = (uint8_t)(0x60 | (dscp & 0x3f) >> 2);
 		l3[1] = (uint8_t)((dscp & 3) << 6 | (l3[1] & 0x3f));
 	}
-	if (__builtin_expect(ctl & FO__CTL_NAT, 0))
-		fo__rewrite_nat66(l3, mirror, (uint16_t)(ctl >> 16), partial);
+	if (ctl & FO__CTL_NAT)
+		fo__rewrite_nat66(l3, mirror, parsed, (uint16_t)(ctl >> 16), partial);
 }
 
 /* Copy n bytes, 18 <= n <= 30, in two overlapping pieces. */

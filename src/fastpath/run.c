@@ -142,9 +142,9 @@ static __attribute__((noinline)) unsigned int forward_other(struct fo__run *run,
 	fo__step(FO__STEP_JUDGED);
 	l3 = packet->data + parsed->l3;
 	if (fo__key_is_v6(&parsed->key))
-		fo__rewrite_v6(l3, &run->table->lines[look->dir ^ 1], ctl, look->out & 0xbf, partial);
+		fo__rewrite_v6(l3, &run->table->lines[look->dir ^ 1], parsed, ctl, look->out & 0xbf, partial);
 	else
-		fo__rewrite_v4(l3, line, parsed->key.code, (uint16_t)(ctl >> 16), look->out & 0xbf, partial);
+		fo__rewrite_v4(l3, line, parsed, (uint16_t)(ctl >> 16), look->out & 0xbf, partial);
 	fo__rewrite_l2(packet, parsed, look->to);
 	fo__step(FO__STEP_REWRITTEN);
 	count_any(run, line, look->dir, ctl, packet, parsed->ip_len);
