@@ -47,7 +47,7 @@ static void event_fill(struct fo_table *table, uint32_t conn, struct fo_event *e
 	FO_INIT(event);
 	event->flow = fo__conn_id(table->store, conn);
 	event->reason = cold->reason;
-	event->user = cold->user;
+	event->user = fo__cold_user(cold);
 	event->tag = fo__load_relaxed(&cold->tag);
 	event->state = cold->state;
 	fo__conn_counters(table->store, conn, fo__now(table), &event->counters);

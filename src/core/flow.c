@@ -51,7 +51,7 @@ void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *
 		(void)fo__side_adj(table, fo__meta_side(fo__load_relaxed(&line->meta)), &out->adj[dir]);
 		out->dscp[dir] = (uint8_t)fo__load_relaxed(&line->out);
 	}
-	out->user = cold->user;
+	out->user = fo__cold_user(cold);
 	out->tag = fo__load_relaxed(&cold->tag);
 	out->ct_mark = cold->mark;
 	out->timeout_ms = cold->timeout_ms;
@@ -203,7 +203,7 @@ static void apply(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 	if (mask & FO_UPDATE_MARK)
 		cold->mark = flow->ct_mark;
 	if (mask & FO_UPDATE_USER)
-		cold->user = flow->user;
+		fo__cold_set_user(cold, flow->user);
 	for (unsigned int dir = 0; (mask & FO_UPDATE_DSCP) && dir < 2; dir++) {
 		struct fo__line *line = &table->store->lines[conn * 2 + dir];
 

@@ -141,7 +141,7 @@ static void cold_fill(struct fo_flowtable *table, struct fo__cold *cold, const s
 		table->generation = 1;
 	memset(cold, 0, sizeof(*cold));
 	cold->generation = table->generation;
-	cold->user = spec->flow->user;
+	fo__cold_set_user(cold, spec->flow->user);
 	fo__store_relaxed(&cold->tag, spec->flow->tag);
 	cold->mark = spec->flow->ct_mark;
 	cold->timeout_ms = timeout_ms;
@@ -341,6 +341,7 @@ void fo__conn_retire(struct fo_flowtable *table, uint32_t conn)
 	if (cold->life == FO__LIFE_DRAIN || cold->life == FO__LIFE_ENDED)
 		table->closing--;
 	cold->life = FO__LIFE_RETIRED;
+	fo__conn_forget_wraps(table, conn);
 	/* Who still holds the line finds the side dead at worst: its number waits for a grace period of its own. */
 	for (unsigned int dir = 0; dir < 2; dir++)
 		fo__side_unref(table, fo__meta_side(fo__load_relaxed(&table->lines[conn * 2 + dir].meta)));

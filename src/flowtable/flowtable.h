@@ -78,6 +78,14 @@ struct fo__batches {
 
 #define FO__FILTERS 8u /* the one in use, and those that workers may still look at */
 
+/* A connection one of whose 32-bit packet counters has gone round, or is half way. */
+#define FO__WRAPPED_HEADS 64u
+struct fo__wrapped {
+	struct fo__wrapped *next;
+	uint32_t conn;
+	uint32_t wraps[2]; /* of a direction's counters, the owner's and the others' together */
+};
+
 struct fo_flowtable {
 	/* read by workers, seldom written */
 	_Alignas(64) _Atomic(struct fo__index *)
@@ -119,6 +127,7 @@ struct fo_flowtable {
 	struct fo__batches entry_grace;
 	uint32_t entry_high;
 	uint32_t *entry_next; /* links of the two lists */
+	struct fo__wrapped *wrapped[FO__WRAPPED_HEADS];
 	struct fo__deferred deferred[FO__DEFERRED];
 	struct fo__filter filters[FO__FILTERS];
 	_Atomic uint32_t refs; /* the table and its open workers */
@@ -248,6 +257,10 @@ uint32_t fo__conn_idle(const struct fo_flowtable *table, uint32_t conn, uint32_t
 
 /* An empty index of this table's keys under a fresh secret; NULL without memory or randomness. */
 struct fo__index *fo__index_for(struct fo_flowtable *table, uint32_t buckets);
+/* The connection's counters are no longer of interest. */
+void fo__conn_forget_wraps(struct fo_flowtable *table, uint32_t conn);
+/* Those of all connections, when the table goes. */
+void fo__wraps_close(struct fo_flowtable *table);
 /* One control operation's share of growth and rotation; true when there was some. */
 int fo__make_way(struct fo_flowtable *table);
 /* The same, and of tidying when there was none. An add has no need of it: only what goes makes room at home. */
