@@ -270,6 +270,7 @@ uint32_t fo__conn_of(const struct fo_flowtable *table, fo_flow_id id)
 
 void fo__conn_close(struct fo_flowtable *table, uint32_t conn, unsigned int reason)
 {
+	fo__twins_end(table, conn);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		atomic_fetch_or_explicit(&table->lines[conn * 2 + dir].ctl, FO__CTL_DEAD,
 					 memory_order_release);
@@ -299,6 +300,7 @@ void fo__conn_revive(struct fo_flowtable *table, uint32_t conn, uint32_t now_ms)
 	table->cold[conn].look_ms = now_ms;
 	table->living++;
 	table->closing--;
+	fo__twins_revive(table, conn);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		atomic_fetch_and_explicit(&table->lines[conn * 2 + dir].ctl, ~FO__CTL_DEAD,
 					  memory_order_release);
@@ -325,6 +327,7 @@ void fo__conn_unlink(struct fo_flowtable *table, uint32_t conn)
 	struct fo__index *index[2];
 	uint64_t hash[2][2];
 
+	fo__twins_leave(table, conn);
 	indexes(table, index);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		hash_line(table, index, hash[dir], conn * 2 + dir);
@@ -418,6 +421,7 @@ void fo__search_begin(const struct fo_flowtable *table, struct fo__search *searc
 		search->hash[1] = fo__key_hash(&search->key, &index[1]->secret);
 	ask_for_homes(index, search->hash);
 	search->serial = table->index_serial;
+	search->twins = 0;
 	search->which = 0;
 	search->at = 0;
 }

@@ -7,6 +7,7 @@
  *   connection   a slot; two lines and a cold part (record.h)
  *   index        hash of tuple and scope -> direction numbers (index.h)
  *   side         an adjacency in a scope, as the packet path sees it (sides.h)
+ *   twin         two sides that have keys in common (twins.h)
  *   filter       what workers pass on until control has ended it (filter.h)
  *   worker       a place of one packet loop: epoch, counters, ring of connections that saw FIN or RST
  *
@@ -25,6 +26,7 @@
 #include "flowtable/record.h"
 #include "flowtable/sides.h"
 #include "flowtable/tags.h"
+#include "flowtable/twins.h"
 
 #define FO__RING 256u /* connections a worker can report between two polls; more are found by the sweep */
 
@@ -127,6 +129,7 @@ struct fo_flowtable {
 	struct fo__batches entry_grace;
 	uint32_t entry_high;
 	uint32_t *entry_next; /* links of the two lists */
+	struct fo__twins twins;
 	struct fo__wrapped *wrapped[FO__WRAPPED_HEADS];
 	struct fo__deferred deferred[FO__DEFERRED];
 	struct fo__filter filters[FO__FILTERS];
@@ -204,6 +207,7 @@ struct fo__search {
 	struct fo__key key;
 	uint64_t hash[2]; /* in cur, in next */
 	uint32_t serial; /* fo_flowtable.index_serial when it was begun: hashes of other indexes are no use */
+	uint32_t twins;	 /* found on the way by fo__key_taken() of core: the same key from elsewhere */
 	unsigned int which; /* index being searched */
 	unsigned int at;
 };

@@ -50,7 +50,8 @@ struct fo__side {
 	uint32_t refs; /* line ends of connections not yet retired */
 	uint32_t next; /* of the same adjacency, or of those waiting for reuse; FO__NO_SIDE */
 	uint16_t scope;
-	uint8_t dead; /* enum fo_reason, 0 while alive */
+	uint8_t dead;		/* enum fo_reason, 0 while alive */
+	struct fo__twin *twins; /* first of those that have a key in common with it */
 };
 
 #define FO__NO_SIDE UINT32_MAX
