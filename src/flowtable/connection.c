@@ -21,7 +21,7 @@ static int slot_take(struct fo_flowtable *table, uint32_t *out)
 		return table->living >= table->capacity ? -ENOSPC : -EAGAIN;
 	/* Slots used before, some at a time, and only then fresh ones. */
 	if (!table->free.count)
-		fo__reclaim_slots(table, RECLAIM_SLOTS);
+		(void)fo__reclaim_slots(table, RECLAIM_SLOTS);
 	*out = fo__list_pop(&table->free, slot_links(table));
 	if (*out != FO__LIST_END)
 		return 0;
@@ -306,6 +306,12 @@ void fo__conn_revive(struct fo_flowtable *table, uint32_t conn, uint32_t now_ms)
 					  memory_order_release);
 }
 
+int fo__drained_ready(const struct fo_flowtable *table)
+{
+	return table->drain_grace.used &&
+	       fo__grace_over(table, table->drain_grace.stamp[table->drain_grace.first]);
+}
+
 uint32_t fo__drained(struct fo_flowtable *table)
 {
 	return fo__batch_pop(table, &table->drain_grace, &table->drain, slot_links(table));
@@ -359,27 +365,39 @@ static void slot_release(struct fo_flowtable *table, uint32_t conn)
 	fo__step(FO__STEP_REUSED);
 }
 
-void fo__reclaim_slots(struct fo_flowtable *table, unsigned int n)
+unsigned int fo__reclaim_slots(struct fo_flowtable *table, unsigned int n)
 {
 	struct fo__progress progress;
+	unsigned int freed;
 
 	if (!table->retired_grace.used)
-		return;
+		return 0;
 	progress = fo__progress(table);
-	while (n--) {
+	for (freed = 0; freed < n; freed++) {
 		uint32_t conn =
 			fo__batch_pop_by(progress, &table->retired_grace, &table->retired, slot_links(table));
 
 		if (conn == FO__LIST_END)
-			return;
+			break;
 		slot_release(table, conn);
 	}
+	return freed;
+}
+
+int fo__reclaim_some(struct fo_flowtable *table, unsigned int n)
+{
+	int more = fo__reclaim_slots(table, n) == n;
+
+	more |= fo__entries_reclaim(table, n) == n;
+	(void)fo__deferred_free(table);
+	return more;
 }
 
 uint32_t fo__reclaim(struct fo_flowtable *table)
 {
-	fo__reclaim_slots(table, UINT_MAX);
-	return table->retired.count + fo__entries_reclaim(table) + fo__deferred_free(table);
+	(void)fo__reclaim_slots(table, UINT_MAX);
+	(void)fo__entries_reclaim(table, UINT_MAX);
+	return table->retired.count + table->entry_retired.count + fo__deferred_free(table);
 }
 
 /* ---- search and reading back ---- */

@@ -76,8 +76,8 @@ struct fo_flowtable;
 /* 0 or -ENOMEM. */
 int fo__sides_open(struct fo_flowtable *table);
 void fo__sides_close(struct fo_flowtable *table);
-/* Reuse entries past their grace period; returns how many still wait. */
-uint32_t fo__entries_reclaim(struct fo_flowtable *table);
+/* Reuse up to n entries past their grace period; returns how many. */
+unsigned int fo__entries_reclaim(struct fo_flowtable *table, unsigned int n);
 
 /* A side for (adj, scope): an existing one alive among *first and its chain, or a new one chained in front.
  * 0, -ENOMEM, -ENOSPC, -EAGAIN. Does not take a reference. */
