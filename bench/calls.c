@@ -6,9 +6,11 @@
  * is added behind so many VLANs that the index is crowded and takes a new secret, which is a migration of all of it; a
  * migration as the index grows is the same. Polls come every POLL_EVERY replacements.
  *
- *   CALL-most, CALL-p999   for each call; "adj-update-ingress" takes an ingress that another adjacency has,
- *                          "invalidate" comes in bursts of more than the table queues
- *   any-most, any-p999     all but poll and walk, whose work is bounded by what the caller gives them
+ *   CALL-most, CALL-p999   for each call; "adj-update-ingress" takes an ingress that another adjacency has, now and then
+ *                          with flows of one tuple on both, and is refused then; "invalidate" comes in bursts of more
+ *                          than the table keeps jobs for, each with a tag of its own, which some flows have; "poll" has no
+ *                          time and takes up to POLL_EVENTS events, with all that these leave behind
+ *   any-most, any-p999     all of these; only fo_flow_walk(), fo_table_sync(), create and destroy are left out
  */
 #include <errno.h>
 #include <string.h>
@@ -18,8 +20,12 @@
 #include "meter.h"
 
 #define POLL_EVERY    64u
+#define POLL_EVENTS   8u
 #define SELDOM	      (population.connections / 4)
-#define INVALIDATIONS 12u
+#define INVALIDATIONS 40u
+/* A flow in so many has a tag by which it will be invalidated: this and those that follow. */
+#define DOOMED	   8192u
+#define DOOMED_TAG 1000000u
 /* More than the index takes of one hash. */
 #define TWINS 24u
 #define SPARE 64u
@@ -86,6 +92,15 @@ static void checked(enum call call, int err, const struct fo_error *error)
 	library_check(err, error);
 }
 
+/* The connection at a place, which is its cookie; some can be invalidated by tag. */
+static void flow_at(struct fo_flow *flow, uint32_t place)
+{
+	library_flow(&library, flow, population.number[place]);
+	flow->user = place;
+	if (place % DOOMED == 0)
+		flow->tag = DOOMED_TAG + place / DOOMED % INVALIDATIONS;
+}
+
 /* ---- one call each ---- */
 
 static int add(const struct fo_flow *flow, fo_flow_id *id)
@@ -113,14 +128,32 @@ static void del(fo_flow_id id)
 	checked(DEL, err, &error);
 }
 
+/* An event's connection, whose place is its cookie, comes anew when the poll is over. */
+static uint32_t ended[POLL_EVENTS], n_ended;
+
+static void on_event(void *arg, const struct fo_event *event)
+{
+	(void)arg;
+	if (n_ended == POLL_EVENTS || event->kind != FO_EV_INVALIDATED || ids[event->user] != event->flow)
+		bench_fail("an event that nothing gave rise to");
+	ended[n_ended++] = (uint32_t)event->user;
+}
+
 static void poll_table(void)
 {
 	struct fo_error error;
+	struct fo_flow flow;
 	int delivered;
 
+	n_ended = 0;
 	meter_begin();
-	delivered = fo_table_poll(library.table, 64, 0, NULL, NULL, &error);
+	delivered = fo_table_poll(library.table, POLL_EVENTS, 0, on_event, NULL, &error);
 	checked(POLL, delivered < 0, &error);
+	while (n_ended) {
+		flow_at(&flow, ended[--n_ended]);
+		if (add(&flow, &ids[ended[n_ended]]))
+			bench_fail("no room for a connection that was invalidated");
+	}
 }
 
 static void ask(uint32_t place)
@@ -134,7 +167,7 @@ static void ask(uint32_t place)
 	fo_flow_id id;
 	int err;
 
-	library_flow(&library, &flow, population.number[place]);
+	flow_at(&flow, place);
 	FO_INIT(&key);
 	key.tuple = flow.tuple[place & 1];
 	key.port = FO_PORT_ANY;
@@ -153,7 +186,6 @@ static void ask(uint32_t place)
 	meter_begin();
 	err = fo_flow_explain(library.table, id, NULL, &explanation, &error);
 	checked(EXPLAIN, err, &error);
-	flow.tag = place;
 	meter_begin();
 	err = fo_flow_update(library.table, id, FO_UPDATE_TAG | FO_UPDATE_TIMEOUT, &flow, &error);
 	checked(UPDATE, err, &error);
@@ -181,6 +213,39 @@ static void describe_vlan(struct fo_adj *adj, unsigned int id, unsigned int next
 	adj->encap[0] = (struct fo_encap){.kind = FO_ENCAP_8021Q, .id = (uint16_t)id};
 }
 
+static void take_ingress(fo_adj_id id, const struct fo_adj *adj, int expected)
+{
+	struct fo_error error;
+	int err;
+
+	meter_begin();
+	err = fo_adj_update(library.table, id, adj, &error);
+	take(ADJ_UPDATE_INGRESS);
+	if (err != expected)
+		bench_fail("an update to another adjacency's ingress returns %d: %s", err, error.text);
+}
+
+/* An adjacency takes the ingress of another one: first with flows of one tuple on both, then without. */
+static void move_beside(fo_adj_id id, unsigned int round)
+{
+	struct fo_flow flow;
+	struct fo_adj adj;
+	fo_flow_id two[2];
+
+	library_flow(&library, &flow, POPULATION_ABSENT);
+	for (unsigned int i = 0; i < 2; i++) {
+		flow.adj[0] = i ? id : vlan[0];
+		flow.tuple[1].dport_be ^= (uint16_t)i;
+		if (add(&flow, &two[i]))
+			bench_fail("no room for one tuple behind two VLANs");
+	}
+	describe_vlan(&adj, 1, round % 1000);
+	take_ingress(id, &adj, -EEXIST);
+	for (unsigned int i = 0; i < 2; i++)
+		del(two[i]);
+	take_ingress(id, &adj, 0);
+}
+
 static void update_adjacencies(unsigned int round, int ingress)
 {
 	struct fo_error error;
@@ -196,12 +261,8 @@ static void update_adjacencies(unsigned int round, int ingress)
 	meter_begin();
 	err = fo_adj_add(library.table, &adj, &id, &error);
 	checked(ADJ_ADD, err, &error);
-	if (ingress) {
-		describe_vlan(&adj, 1, round % 1000);
-		meter_begin();
-		err = fo_adj_update(library.table, id, &adj, &error);
-		checked(ADJ_UPDATE_INGRESS, err, &error);
-	}
+	if (ingress)
+		move_beside(id, round);
 	meter_begin();
 	err = fo_adj_del(library.table, id, &error);
 	checked(ADJ_DEL, err, &error);
@@ -230,7 +291,8 @@ static void crowd(unsigned int round)
 		del(twins[--count]);
 }
 
-static void invalidate_nothing(void)
+/* All at once; then polls until they are done and their events have come. */
+static void invalidate_some(void)
 {
 	struct fo_match match;
 	struct fo_error error;
@@ -238,12 +300,15 @@ static void invalidate_nothing(void)
 
 	FO_INIT(&match);
 	match.mask = FO_MATCH_TAG;
-	match.tag = UINT32_MAX;
 	for (unsigned int i = 0; i < INVALIDATIONS; i++) {
+		match.tag = DOOMED_TAG + i;
 		meter_begin();
 		err = fo_invalidate(library.table, &match, &error);
 		checked(INVALIDATE, err, &error);
 	}
+	do {
+		poll_table();
+	} while (fo_table_deadline(library.table) <= bench_now() / 1000000);
 }
 
 static void between(uint64_t step, uint32_t below)
@@ -259,7 +324,7 @@ static void between(uint64_t step, uint32_t below)
 		update_adjacencies((unsigned int)(step / 256), step % SELDOM < 256);
 	}
 	if (step % SELDOM == SELDOM - 1)
-		invalidate_nothing();
+		invalidate_some();
 	if (step % rotate_every == rotate_every / 2)
 		crowd((unsigned int)(step / rotate_every));
 }
@@ -269,7 +334,7 @@ static void live(void)
 	struct fo_flow flow;
 
 	for (uint32_t place = 0; place < population.connections; place++) {
-		library_flow(&library, &flow, place);
+		flow_at(&flow, place);
 		if (add(&flow, &ids[place]))
 			bench_fail("no room for connection %u", place);
 		between(place, place + 1);
@@ -279,7 +344,7 @@ static void live(void)
 
 		(void)population_replace(&population, &place);
 		del(ids[place]);
-		library_flow(&library, &flow, population.number[place]);
+		flow_at(&flow, place);
 		if (add(&flow, &ids[place]))
 			bench_fail("no room for connection %u", population.number[place]);
 		between(i, population.connections);
@@ -307,11 +372,11 @@ static void print(uint32_t size)
 	uint32_t count = 0, all = 0;
 	double *any;
 
-	for (unsigned int call = 0; call < POLL; call++)
+	for (unsigned int call = 0; call < CALLS; call++)
 		all += costs[call].count;
 	any = bench_memory(all * sizeof(*any));
 	for (unsigned int call = 0; call < CALLS; call++) {
-		for (uint32_t i = 0; call != POLL && i < costs[call].count; i++)
+		for (uint32_t i = 0; i < costs[call].count; i++)
 			any[count++] = costs[call].at[i];
 		print_one(names[call], costs[call].at, costs[call].count, size);
 	}

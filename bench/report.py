@@ -57,9 +57,8 @@ def targets_text(kept, _):
 
 
 def times_text(kept, arguments):
-    """A row a size, a column a contestant, of the case that the marker names."""
-    case = arguments[0]
-    lines = [line for line in kept["lines"] if line.get("case") == case and "ns" in line]
+    """A row a size, a column a contestant, of the cases that the marker names."""
+    lines = [line for line in kept["lines"] if line.get("case") in arguments and "ns" in line]
     names = list(dict.fromkeys(line["who"] for line in lines))
     found = {(line["n"], line["who"]): line for line in lines}
     rows = [["directions", *names]]
@@ -104,13 +103,13 @@ def panel(lines, title):
 
 
 def draw(name, panels):
-    """panels: [(case, title)]; nothing is drawn of a case without lines."""
+    """panels: [(cases, title)]; nothing is drawn of cases without lines."""
     path = KEPT / f"{name}.json"
     if not path.is_file():
         return
     lines = json.loads(path.read_text(encoding="utf-8"))["lines"]
-    wanted = [([line for line in lines if line.get("case") == case and "ns" in line], title)
-              for case, title in panels]
+    wanted = [([line for line in lines if line.get("case") in cases and "ns" in line], title)
+              for cases, title in panels]
     wanted = [(found, title) for found, title in wanted if found]
     if not wanted:
         return
@@ -139,8 +138,9 @@ def main(arguments):
         return 0 if MARKER.search(page) else 1
     take(pathlib.Path(arguments[0]))
     if shutil.which("gnuplot"):
-        draw("plot-lookup", [("v4-all-hit", "look-up and touch of the record, IPv4"), ("v4-all-miss", "miss, IPv4")])
-        draw("plot-path", [("v4-nat", "packet path, 64 bytes, IPv4 with NAT")])
+        draw("plot-lookup", [(["v4-all-hit", "v4-hit"], "look-up and touch of the record, IPv4"),
+                             (["v4-all-miss", "v4-miss"], "miss, IPv4")])
+        draw("plot-path", [(["v4-nat"], "packet path, 64 bytes, IPv4 with NAT")])
     else:
         print("report: no gnuplot (Debian: gnuplot-nox): the plots stay as they are", file=sys.stderr)
     PAGE.write_text(rendered(page), encoding="utf-8")

@@ -279,7 +279,8 @@ typedef void (*fo_event_cb)(void *arg, const struct fo_event *event);
 
 /* fo_table_poll - deliver events and do a slice of ageing, reclaim, index upkeep and the backend's work.
  * @max_events: at most this many callbacks; 0: no limit.
- * @max_us:     stop after about this many microseconds; 0: one slice.
+ * @max_us:     stop after about this many microseconds; 0: one slice, which is small (a few hundred cache lines): while
+ *              fo_table_deadline() is not in the future, or fo_table_fd() stays readable, there is more to do.
  * @cb:         may call every function of this API on this table except fo_table_poll, fo_table_sync and
  *              fo_table_destroy; NULL: events are dropped.
  *

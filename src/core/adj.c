@@ -133,50 +133,43 @@ static int same_ingress(const struct fo_adj *a, const struct fo_adj *b)
 	       fo__encap_word(a->encap, a->n_encaps) == fo__encap_word(b->encap, b->n_encaps);
 }
 
-/* One flow that a change of ingress moves; a closing one keeps its keys until its event, so it counts as well. */
-static int flow_collides(struct fo_table *table, uint32_t conn, fo_adj_id id, const struct fo_adj *then,
-			 struct fo_error *err)
+static int side_overlaps(const struct fo_table *table, uint32_t side, const struct fo_adj *then)
 {
-	const struct fo_flowtable *store = table->store;
-	int code = 0;
+	const struct fo_adj *adj = fo__side_adj(table, side, NULL);
 
-	if (store->cold[conn].life == FO__LIFE_FREE || store->cold[conn].life == FO__LIFE_RETIRED)
-		return 0;
-	for (unsigned int dir = 0; !code && dir < 2; dir++) {
-		const struct fo__line *line = &store->lines[conn * 2 + dir];
-		struct fo__search search;
-		struct fo_tuple tuple;
-
-		if (store->sides[fo__meta_side(fo__load_relaxed(&line->meta))].adj != id)
-			continue;
-		fo__conn_tuple(store, conn, (enum fo_dir)dir, &tuple);
-		fo__search_begin(store, &search, &tuple, fo__conn_scope(store, conn));
-		code = fo__key_taken(table, &search, then, dir, conn, err);
-	}
-	if (code && store->cold[conn].life != FO__LIFE_LIVE)
-		return fo__fail(err, -EBUSY, FO_R_KEY_CLOSING, FO_STAGE_RESOLVE, "port",
-				"a flow that is closing would take another flow's key; retry after its "
-				"terminal event");
-	return code;
+	/* Of an adjacency that was deleted: its flows are closing, and cannot tell what it was. */
+	return !adj || same_ingress(adj, then);
 }
 
-/* Would a change of ingress give a flow of this adjacency a key that another flow has? Only where a second
- * adjacency shares the new ingress can it, and only then all flows are looked at. */
-static int collides(struct fo_table *table, fo_adj_id id, const struct fo_adj *now, const struct fo_adj *then,
-		    struct fo_error *err)
+/* Would a change of ingress give a flow of this adjacency a key that another flow has? Only one that has the same tuple
+ * can, and of those the store knows the sides (flowtable/twins.h). */
+static int collides(const struct fo_table *table, const struct fo__adjacency *known,
+		    const struct fo_adj *then, struct fo_error *err)
 {
-	uint32_t others = 0;
-	int code = 0;
+	const struct fo_adj *now = &known->spec;
+	const struct fo__side *sides = table->store->sides;
 
 	if (now->port == then->port && now->flags == then->flags &&
 	    fo__encap_word(now->encap, now->n_encaps) == fo__encap_word(then->encap, then->n_encaps))
 		return 0;
-	for (uint32_t i = 0; i < table->adj_high; i++)
-		others += table->adjs[i].generation && i != (uint32_t)id &&
-			  same_ingress(&table->adjs[i].spec, then);
-	for (uint32_t conn = 0; others && !code && conn < table->store->high; conn++)
-		code = flow_collides(table, conn, id, then, err);
-	return code;
+	for (uint32_t side = known->first_side; side != FO__NO_SIDE; side = sides[side].next)
+		for (const struct fo__twin *twin = sides[side].twins; twin;
+		     twin = twin->next[fo__twin_at(twin, side)]) {
+			uint32_t other = twin->side[1 - fo__twin_at(twin, side)];
+
+			if (!side_overlaps(table, other, then))
+				continue;
+			if (twin->living && !sides[other].dead)
+				return fo__fail(err, -EEXIST, FO_R_EXISTS, FO_STAGE_RESOLVE, "port",
+						"flows of this adjacency and of the new ingress have one "
+						"tuple; delete "
+						"one of each two first");
+			return fo__fail(
+				err, -EBUSY, FO_R_KEY_CLOSING, FO_STAGE_RESOLVE, "port",
+				"a flow that is closing has the key that another would get; retry after its "
+				"terminal event");
+		}
+	return 0;
 }
 
 /* Backends that follow flow by flow: each flow of the adjacency is told; the ones told are told back when one fails. */
@@ -237,7 +230,7 @@ int fo_adj_update(struct fo_table *table, fo_adj_id id, const struct fo_adj *adj
 				"backend %s lacks adj-update; delete the flows and add them anew",
 				table->backend->name);
 	if (!code)
-		code = collides(table, id, &known->spec, &spec, err);
+		code = collides(table, known, &spec, err);
 	if (!code)
 		code = update_backend(table, id, &known->spec, &spec, err);
 	if (code)

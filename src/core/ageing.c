@@ -7,6 +7,10 @@
 /* Packets of all workers after which a pass looks at all flows: none of their 32-bit counters can go round unseen, as
  * long as fewer than that pass between two passes. */
 #define LOOK_PACKETS (UINT64_C(1) << 30)
+/* Cache lines of a flow whose lines the sweep looks at, of one that ends so beyond that, and of one that has drained. */
+#define LOOK_LINES   4
+#define END_LINES    4
+#define SETTLE_LINES 4
 /* A pass over all slots begins at most this much after a flow could expire, and at least this often. */
 #define PASS_LEAST_MS 1000u
 #define PASS_MOST_MS  10000u
@@ -52,12 +56,15 @@ static void complete(struct fo_table *table, uint32_t conn)
 	fo__wake_at(table, 0);
 }
 
-void fo__settle_drained(struct fo_table *table)
+int fo__settle_drained(struct fo_table *table, int lines)
 {
 	uint32_t conn;
 
-	while ((conn = fo__drained(table->store)) != FO__NO_SLOT)
+	while (lines > 0 && (conn = fo__drained(table->store)) != FO__NO_SLOT) {
 		complete(table, conn);
+		lines -= SETTLE_LINES;
+	}
+	return lines;
 }
 
 void fo__backend_done(struct fo_table *table, uint32_t conn)
@@ -220,28 +227,42 @@ static void pass_end(struct fo_table *table)
 /* How far ahead lines are asked for. */
 #define AHEAD 8u
 
-void fo__sweep(struct fo_table *table, unsigned int n)
+/* One slot; returns about how many lines that took. Cold parts of slots side by side share lines. */
+static int sweep_slot(struct fo_table *table, uint32_t conn, uint32_t now)
+{
+	const struct fo__cold *cold = &table->store->cold[conn];
+	int lines = (int)(conn & 1);
+	uint32_t left;
+
+	if (cold->life != FO__LIFE_LIVE)
+		return lines;
+	if ((int32_t)(cold->look_ms - now) <= 0 || table->sweep_all)
+		lines += LOOK_LINES;
+	left = look_if_due(table, conn, now);
+	if (left < table->sweep_least_ms)
+		table->sweep_least_ms = left;
+	return cold->life == FO__LIFE_LIVE ? lines : lines + END_LINES;
+}
+
+int fo__sweep(struct fo_table *table, int lines)
 {
 	const struct fo_flowtable *store = table->store;
 	uint32_t now;
 
 	if (!fo__sweep_due(table))
-		return;
+		return lines;
 	/* What was added by the rough clock is younger than it looks. */
 	now = (uint32_t)(fo__now(table) - table->slack_ms);
 	if (!table->sweep_limit)
 		pass_begin(table);
-	for (; n-- && table->sweep_cursor < table->sweep_limit; table->sweep_cursor++) {
-		uint32_t conn = table->sweep_cursor, left;
+	for (; lines > 0 && table->sweep_cursor < table->sweep_limit; table->sweep_cursor++) {
+		uint32_t conn = table->sweep_cursor;
 
 		if (conn + AHEAD < store->high && (int32_t)(store->cold[conn + AHEAD].look_ms - now) <= 0)
 			fo__conn_touch(store, conn + AHEAD);
-		if (store->cold[conn].life != FO__LIFE_LIVE)
-			continue;
-		left = look_if_due(table, conn, now);
-		if (left < table->sweep_least_ms)
-			table->sweep_least_ms = left;
+		lines -= sweep_slot(table, conn, now);
 	}
 	if (table->sweep_cursor >= table->sweep_limit)
 		pass_end(table);
+	return lines;
 }

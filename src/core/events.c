@@ -47,7 +47,7 @@ static void event_fill(struct fo_table *table, uint32_t conn, struct fo_event *e
 	FO_INIT(event);
 	event->flow = fo__conn_id(table->store, conn);
 	event->reason = cold->reason;
-	event->user = cold->user;
+	event->user = fo__cold_user(cold);
 	event->tag = fo__load_relaxed(&cold->tag);
 	event->state = cold->state;
 	fo__conn_counters(table->store, conn, fo__now(table), &event->counters);
@@ -92,17 +92,20 @@ int fo__events_waiting(const struct fo_table *table)
 	return table->store->ended.count || table->notice_head != table->notice_tail || table->notice_scan;
 }
 
+/* Slots that one poll looks at for those. */
+#define NOTICE_SLOTS 128u
+
 /* The ring, then the flows it had no room for: each slot is looked at once. */
 static unsigned int deliver_notices(struct fo_table *table, unsigned int max, fo_event_cb cb, void *arg)
 {
-	unsigned int delivered = 0;
+	unsigned int delivered = 0, slots = NOTICE_SLOTS;
 
 	while (delivered < max && table->notice_head != table->notice_tail) {
 		uint32_t conn = table->notices[table->notice_tail++ % FO__NOTICES];
 
 		delivered += deliver_notice(table, conn, cb, arg);
 	}
-	while (delivered < max && table->notice_scan) {
+	while (delivered < max && table->notice_scan && slots--) {
 		if (table->store->cold[table->notice_cursor].flags & FO__COLD_NOTICE)
 			delivered += deliver_notice(table, table->notice_cursor, cb, arg);
 		if (++table->notice_cursor < table->store->high)

@@ -24,9 +24,7 @@ uint64_t fo_table_deadline(struct fo_table *table)
 	store = table->store;
 	now = fo__now(table);
 	when = table->sweep_next_ms;
-	if (table->n_jobs || table->sweep_limit || fo__events_waiting(table) || fo__upkeep_pending(store))
-		return now;
-	if (fo__worker_reports(store))
+	if (fo__work_left(table) || fo__events_waiting(table))
 		return now;
 	/* From the last poll on, so that asking does not put it off. */
 	if (store->drain.count)

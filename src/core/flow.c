@@ -51,7 +51,7 @@ void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *
 		(void)fo__side_adj(table, fo__meta_side(fo__load_relaxed(&line->meta)), &out->adj[dir]);
 		out->dscp[dir] = (uint8_t)fo__load_relaxed(&line->out);
 	}
-	out->user = cold->user;
+	out->user = fo__cold_user(cold);
 	out->tag = fo__load_relaxed(&cold->tag);
 	out->ct_mark = cold->mark;
 	out->timeout_ms = cold->timeout_ms;
@@ -148,8 +148,9 @@ int fo_flow_del_many(struct fo_table *table, const fo_flow_id *ids, size_t n, in
 
 /* ---- update ---- */
 
+/* twins: how many directions have a key of this one's and another ingress, to begin with. */
 static int update_adj(struct fo_table *table, uint32_t conn, const struct fo_flow *flow,
-		      struct fo__adjacency *adj[2], uint32_t side[2], struct fo_error *err)
+		      struct fo__adjacency *adj[2], uint32_t side[2], uint32_t *twins, struct fo_error *err)
 {
 	int code = 0;
 
@@ -164,7 +165,12 @@ static int update_adj(struct fo_table *table, uint32_t conn, const struct fo_flo
 
 		fo__search_begin(table->store, &search, &flow->tuple[dir], flow->scope);
 		code = fo__key_taken(table, &search, &adj[dir]->spec, dir, conn, err);
+		*twins += search.twins;
 	}
+	if (!code && fo__twins_reserve(table->store, *twins))
+		code = fo__fail(
+			err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, NULL,
+			"no memory to keep the flow apart from others with its tuple; it keeps what it has");
 	for (unsigned int dir = 0; !code && dir < 2; dir++) {
 		code = fo__side_get(table->store, &adj[dir]->first_side, flow->adj[dir], &adj[dir]->spec,
 				    flow->scope, &side[dir]);
@@ -176,8 +182,9 @@ static int update_adj(struct fo_table *table, uint32_t conn, const struct fo_flo
 	return code;
 }
 
-static void apply_adj(struct fo_table *table, uint32_t conn, const uint32_t side[2])
+static void apply_adj(struct fo_table *table, uint32_t conn, const uint32_t side[2], uint32_t twins)
 {
+	fo__twins_leave(table->store, conn);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		struct fo__line *line = &table->store->lines[conn * 2 + dir];
 		uint32_t meta = fo__load_relaxed(&line->meta), out = fo__load_relaxed(&line->out);
@@ -187,6 +194,8 @@ static void apply_adj(struct fo_table *table, uint32_t conn, const uint32_t side
 		fo__store_release(&line->meta, side[dir] << 8 | fo__meta_code(meta));
 		fo__side_unref(table->store, fo__meta_side(meta));
 	}
+	if (twins)
+		fo__twins_enter(table->store, conn);
 }
 
 static void apply(struct fo_table *table, uint32_t conn, uint32_t mask, const struct fo_flow *flow)
@@ -203,7 +212,7 @@ static void apply(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 	if (mask & FO_UPDATE_MARK)
 		cold->mark = flow->ct_mark;
 	if (mask & FO_UPDATE_USER)
-		cold->user = flow->user;
+		fo__cold_set_user(cold, flow->user);
 	for (unsigned int dir = 0; (mask & FO_UPDATE_DSCP) && dir < 2; dir++) {
 		struct fo__line *line = &table->store->lines[conn * 2 + dir];
 
@@ -241,7 +250,7 @@ static int update(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 	struct fo__adjacency *adj[2];
 	struct fo_backend_flow told;
 	struct fo_flow flow;
-	uint32_t side[2];
+	uint32_t side[2], twins = 0;
 	int code = 0;
 
 	fo__flow_read(table, conn, &flow);
@@ -251,7 +260,7 @@ static int update(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 	for (unsigned int dir = 0; dir < 2; dir++)
 		adj[dir] = fo__adj_find(table, flow.adj[dir]);
 	if (mask & FO_UPDATE_ADJ)
-		code = update_adj(table, conn, &flow, adj, side, err);
+		code = update_adj(table, conn, &flow, adj, side, &twins, err);
 	else if (adj[0] && adj[1])
 		code = fo__check_flow_caps(&flow, &adj[0]->spec, &adj[1]->spec, &table->caps, err);
 	if (code)
@@ -264,7 +273,7 @@ static int update(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 			return code;
 	}
 	if (mask & FO_UPDATE_ADJ)
-		apply_adj(table, conn, side);
+		apply_adj(table, conn, side, twins);
 	apply(table, conn, mask, &flow);
 	return 0;
 }

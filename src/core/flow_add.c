@@ -28,8 +28,12 @@ int fo__key_taken(struct fo_table *table, struct fo__search *search, const struc
 	while ((found = fo__search_next(table->store, search)) != FO__NO_DIR) {
 		uint32_t conn = found >> 1;
 
-		if (conn == except || !ingress_overlaps(table, found, from))
+		if (conn == except)
 			continue;
+		if (!ingress_overlaps(table, found, from)) {
+			search->twins++;
+			continue;
+		}
 		if (table->store->cold[conn].life == FO__LIFE_LIVE && fo__settle(table, conn))
 			return fo__fail(err, -EEXIST, FO_R_EXISTS, FO_STAGE_RESOLVE, field,
 					"%s belongs to a living flow; update or delete that one", field);
@@ -104,8 +108,9 @@ static int store_failed(const struct fo_table *table, int code, struct fo_error 
 {
 	switch (code) {
 	case -ENOMEM:
-		return fo__fail(err, code, FO_R_MEMORY, FO_STAGE_INSTALL, NULL,
-				"no memory for the flow's sides");
+		return fo__fail(
+			err, code, FO_R_MEMORY, FO_STAGE_INSTALL, NULL,
+			"no memory for the flow's sides, or to keep it apart from others with its tuple");
 	case -EAGAIN:
 		return fo__fail(
 			err, code, FO_R_RECLAIM, FO_STAGE_INSTALL, NULL,
@@ -131,12 +136,17 @@ static inline int side_of(struct fo_table *table, const struct fo_flow *flow, un
 static int publish(struct fo_table *table, const struct fo__conn_spec *spec, const struct fo__search *search,
 		   uint32_t *conn, struct fo_error *err)
 {
-	int code = fo__conn_prepare(table->store, spec, conn);
+	int code = fo__twins_reserve(table->store, search[0].twins + search[1].twins);
 
+	if (!code)
+		code = fo__conn_prepare(table->store, spec, conn);
 	if (code)
 		return store_failed(table, code, err);
-	if (!fo__conn_publish_as(table->store, *conn, search))
+	if (!fo__conn_publish_as(table->store, *conn, search)) {
+		if (search[0].twins | search[1].twins)
+			fo__twins_enter(table->store, *conn);
 		return 0;
+	}
 	fo__conn_abandon(table->store, *conn);
 	return fo__fail(err, -ENOSPC, FO_R_INDEX_CROWDED, FO_STAGE_INSTALL, NULL,
 			"too many keys share one hash; retry: the table is taking a new secret");

@@ -5,12 +5,18 @@
 #include <errno.h>
 #include <time.h>
 
-/* Slots looked at between two looks at the clock: about 4 ns each. */
-#define SLICE 4096u
-/* Steps of index migration in a slice. */
-#define UPKEEP_STEPS 64u
-/* Flows reported by workers that one slice takes. */
-#define REPORTS 4096u
+/* A slice is bounded by the cache lines that it touches: these shares, once when a poll has next to no time, and so many
+ * times as many between two looks at the clock when it has more. docs/ARCHITECTURE.md adds them up. */
+#define REPORT_LINES  48
+#define JOB_LINES     80
+#define SWEEP_LINES   80
+#define SETTLE_LINES  32
+#define RECLAIM_SLOTS 24
+#define TIMES_MOST    64
+/* One time more for each so many microseconds: a slice takes a small part of the time that a poll has. */
+#define US_A_TIME 8u
+/* Cache lines that one flow takes which a worker has reported. */
+#define A_REPORT_LINES 6
 
 uint64_t fo__real_us(void)
 {
@@ -20,9 +26,9 @@ uint64_t fo__real_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static void take_reports(struct fo_table *table)
+static void take_reports(struct fo_table *table, int lines)
 {
-	for (unsigned int i = 0; i < REPORTS; i++) {
+	for (; lines > 0; lines -= A_REPORT_LINES) {
 		uint32_t conn = fo__worker_reported(table->store);
 
 		if (conn == FO__NO_SLOT)
@@ -32,31 +38,35 @@ static void take_reports(struct fo_table *table)
 	}
 }
 
-static int work_left(const struct fo_table *table)
+int fo__work_left(const struct fo_table *table)
 {
-	return table->n_jobs || table->sweep_limit || fo__upkeep_pending(table->store);
+	return table->n_jobs || table->sweep_limit || fo__upkeep_pending(table->store) ||
+	       fo__worker_reports(table->store) || fo__drained_ready(table->store);
 }
 
-static void slice(struct fo_table *table)
+/* Returns whether slots or memory that waited for workers are free and have not been taken back. */
+static int slice(struct fo_table *table, int times)
 {
-	fo__jobs_run(table, SLICE);
-	fo__sweep(table, SLICE);
-	for (unsigned int i = 0; i < UPKEEP_STEPS && fo__upkeep_pending(table->store); i++)
+	take_reports(table, times * REPORT_LINES);
+	(void)fo__jobs_run(table, times * JOB_LINES);
+	(void)fo__sweep(table, times * SWEEP_LINES);
+	for (int i = 0; i < times && fo__upkeep_pending(table->store); i++)
 		fo__upkeep(table->store);
+	(void)fo__settle_drained(table, times * SETTLE_LINES);
+	return fo__reclaim_some(table->store, (unsigned int)(times * RECLAIM_SLOTS));
 }
 
 void fo__work(struct fo_table *table, unsigned int max_us)
 {
 	uint64_t until = fo__real_us() + max_us;
+	unsigned int times = 1 + max_us / US_A_TIME;
+	int more;
 
 	if (table->backend->poll)
 		table->backend->poll(table->priv, max_us);
-	take_reports(table);
 	do {
-		slice(table);
-	} while (work_left(table) && fo__real_us() < until);
-	fo__settle_drained(table);
-	(void)fo__reclaim(table->store);
+		more = slice(table, times < TIMES_MOST ? (int)times : TIMES_MOST);
+	} while ((more || fo__work_left(table)) && fo__real_us() < until);
 }
 
 int fo_table_poll(struct fo_table *table, unsigned int max_events, unsigned int max_us, fo_event_cb cb,
@@ -73,7 +83,8 @@ int fo_table_poll(struct fo_table *table, unsigned int max_events, unsigned int 
 	fo__work(table, max_us);
 	delivered = fo__watch_workers(table, cb, arg, max);
 	delivered += fo__deliver(table, max - delivered, cb, arg);
-	(void)fo__reclaim(table->store);
+	/* With no worker in a burst the slots of those are free. */
+	(void)fo__reclaim_some(table->store, delivered + RECLAIM_SLOTS);
 	table->polling = 0;
 	table->polled_ms = fo__now(table);
 	fo__fd_rearm(table);

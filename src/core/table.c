@@ -84,6 +84,7 @@ static void set_up(struct fo_table *table, const struct fo_table_options *option
 	table->timer_fd = table->epoll_fd = -1;
 	table->armed_ms = UINT64_MAX;
 	table->sweep_next_ms = UINT64_MAX;
+	fo__jobs_open(table);
 }
 
 /* The struct itself and its arrays come from the store's memory, so that one balance covers all. */
@@ -124,6 +125,7 @@ static void release(struct fo_table *table)
 	fo__fd_close(table);
 	fo__adjs_free(table);
 	fo__policies_free(table);
+	fo__jobs_free(table);
 	fo__free(&store->memory, table->ports, table->port_room * sizeof(*table->ports));
 	fo__free(&store->memory, table->notices, FO__NOTICES * sizeof(*table->notices));
 	fo__free(&store->memory, table->recent, FO__RECENT * sizeof(*table->recent));

@@ -40,13 +40,13 @@ struct fo__recent {
 };
 
 /* A pending fo_invalidate(), or (mask 0) a search for flows over dead sides. */
-#define FO__JOBS 8u
+#define FO__JOBS 8u /* so many without asking for memory */
 struct fo__job {
 	struct fo_match match;
 	struct fo__condition condition; /* the part of match that workers can judge */
 	uint32_t born;			/* flows added later are not meant */
-	uint32_t cursor;		/* next slot */
-	uint32_t limit;			/* slots in use when it began */
+	uint32_t begin, lap;		/* where the walk was when it came, and in which round */
+	struct fo__job *next;		/* that came after it */
 };
 
 /* Flows with a coalesced event; when the ring is full, a look at every slot finds the rest. */
@@ -84,8 +84,13 @@ struct fo_table {
 
 	struct fo__recent *recent;
 	uint32_t recent_next;
-	struct fo__job jobs[FO__JOBS];
-	uint32_t n_jobs;
+	struct fo__job *job_first, *job_last; /* in the order in which they came */
+	struct fo__job *job_spare;	      /* of job_room */
+	struct fo__job job_room[FO__JOBS];
+	struct fo__job *job_waiting; /* the first that the walk is not for yet, or NULL */
+	uint32_t n_jobs, n_jobs_active;
+	uint32_t job_cursor;   /* the slot that the walk looks at next */
+	uint32_t job_lap;      /* how often it has gone round */
 	uint32_t filter_stale; /* it says more than the jobs do: no room for another one yet */
 	uint32_t *notices;     /* ring of slots */
 	uint32_t notice_head, notice_tail;
@@ -178,26 +183,34 @@ void fo__flow_refresh(struct fo_table *table, uint32_t conn);
 uint32_t fo__flow_state(const struct fo_table *table, uint32_t conn);
 void fo__flow_info(struct fo_table *table, uint32_t conn, struct fo_flow_info *out);
 int fo__matches(const struct fo_table *table, uint32_t conn, const struct fo_match *match);
+/* The same with the condition of it made before. */
+int fo__matches_by(const struct fo_table *table, uint32_t conn, const struct fo_match *match,
+		   const struct fo__condition *condition);
+/* What of a match workers can judge. */
+struct fo__condition fo__condition_of(const struct fo_match *match);
 
 /* ends (ageing.c) */
 /* End a LIVE flow for reason: at the backend, then in the store; its event follows. 0 or -errno of the backend. */
 int fo__end(struct fo_table *table, uint32_t conn, unsigned int reason, struct fo_error *err);
 /* End a LIVE flow that workers or dead sides have doomed. True when it is LIVE still. */
 int fo__settle(struct fo_table *table, uint32_t conn);
-/* The store's and the backend's counters of a closing flow are complete: queue its event, or let it live on. */
-void fo__settle_drained(struct fo_table *table);
+/* The store's and the backend's counters of closing flows are complete: queue their events, or let them live on; until
+ * about so many cache lines were looked at. Returns what is left of them. */
+int fo__settle_drained(struct fo_table *table, int lines);
 /* The backend has let go of a DRAIN flow. */
 void fo__backend_done(struct fo_table *table, uint32_t conn);
-/* Look at up to n slots; ends what is idle or doomed. */
-void fo__sweep(struct fo_table *table, unsigned int n);
+/* End what is idle or doomed, as far as about so many cache lines go. Returns what is left of them. */
+int fo__sweep(struct fo_table *table, int lines);
 int fo__sweep_due(const struct fo_table *table);
 /* A flow with this timeout was added or updated; now: fo__about_now(). */
 void fo__sweep_expect(struct fo_table *table, uint64_t now, uint32_t timeout_ms);
 
-/* invalidation (invalidate.c) */
-/* Look at up to n slots for pending jobs. */
-void fo__jobs_run(struct fo_table *table, unsigned int n);
+/* jobs (jobs.c) */
+void fo__jobs_open(struct fo_table *table);
+void fo__jobs_free(struct fo_table *table);
 void fo__job_add(struct fo_table *table, const struct fo_match *match);
+/* Walk on until about so many cache lines were looked at. Returns what is left of them. */
+int fo__jobs_run(struct fo_table *table, int lines);
 
 /* events (events.c) */
 void fo__notice(struct fo_table *table, uint32_t conn, int fallback);
@@ -229,8 +242,10 @@ uint32_t fo__workers_open(const struct fo_table *table);
 extern const struct fo_host_ops fo__host_ops;
 
 /* poll.c */
-/* A slice of all upkeep but events. */
+/* All upkeep but events: a slice, and more while there are microseconds left. */
 void fo__work(struct fo_table *table, unsigned int max_us);
+/* Is there something that a slice would do at once? */
+int fo__work_left(const struct fo_table *table);
 uint64_t fo__real_us(void);
 
 #endif

@@ -21,7 +21,7 @@ static int slot_take(struct fo_flowtable *table, uint32_t *out)
 		return table->living >= table->capacity ? -ENOSPC : -EAGAIN;
 	/* Slots used before, some at a time, and only then fresh ones. */
 	if (!table->free.count)
-		fo__reclaim_slots(table, RECLAIM_SLOTS);
+		(void)fo__reclaim_slots(table, RECLAIM_SLOTS);
 	*out = fo__list_pop(&table->free, slot_links(table));
 	if (*out != FO__LIST_END)
 		return 0;
@@ -141,7 +141,7 @@ static void cold_fill(struct fo_flowtable *table, struct fo__cold *cold, const s
 		table->generation = 1;
 	memset(cold, 0, sizeof(*cold));
 	cold->generation = table->generation;
-	cold->user = spec->flow->user;
+	fo__cold_set_user(cold, spec->flow->user);
 	fo__store_relaxed(&cold->tag, spec->flow->tag);
 	cold->mark = spec->flow->ct_mark;
 	cold->timeout_ms = timeout_ms;
@@ -270,6 +270,7 @@ uint32_t fo__conn_of(const struct fo_flowtable *table, fo_flow_id id)
 
 void fo__conn_close(struct fo_flowtable *table, uint32_t conn, unsigned int reason)
 {
+	fo__twins_end(table, conn);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		atomic_fetch_or_explicit(&table->lines[conn * 2 + dir].ctl, FO__CTL_DEAD,
 					 memory_order_release);
@@ -299,9 +300,16 @@ void fo__conn_revive(struct fo_flowtable *table, uint32_t conn, uint32_t now_ms)
 	table->cold[conn].look_ms = now_ms;
 	table->living++;
 	table->closing--;
+	fo__twins_revive(table, conn);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		atomic_fetch_and_explicit(&table->lines[conn * 2 + dir].ctl, ~FO__CTL_DEAD,
 					  memory_order_release);
+}
+
+int fo__drained_ready(const struct fo_flowtable *table)
+{
+	return table->drain_grace.used &&
+	       fo__grace_over(table, table->drain_grace.stamp[table->drain_grace.first]);
 }
 
 uint32_t fo__drained(struct fo_flowtable *table)
@@ -325,6 +333,7 @@ void fo__conn_unlink(struct fo_flowtable *table, uint32_t conn)
 	struct fo__index *index[2];
 	uint64_t hash[2][2];
 
+	fo__twins_leave(table, conn);
 	indexes(table, index);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		hash_line(table, index, hash[dir], conn * 2 + dir);
@@ -341,6 +350,7 @@ void fo__conn_retire(struct fo_flowtable *table, uint32_t conn)
 	if (cold->life == FO__LIFE_DRAIN || cold->life == FO__LIFE_ENDED)
 		table->closing--;
 	cold->life = FO__LIFE_RETIRED;
+	fo__conn_forget_wraps(table, conn);
 	/* Who still holds the line finds the side dead at worst: its number waits for a grace period of its own. */
 	for (unsigned int dir = 0; dir < 2; dir++)
 		fo__side_unref(table, fo__meta_side(fo__load_relaxed(&table->lines[conn * 2 + dir].meta)));
@@ -355,27 +365,39 @@ static void slot_release(struct fo_flowtable *table, uint32_t conn)
 	fo__step(FO__STEP_REUSED);
 }
 
-void fo__reclaim_slots(struct fo_flowtable *table, unsigned int n)
+unsigned int fo__reclaim_slots(struct fo_flowtable *table, unsigned int n)
 {
 	struct fo__progress progress;
+	unsigned int freed;
 
 	if (!table->retired_grace.used)
-		return;
+		return 0;
 	progress = fo__progress(table);
-	while (n--) {
+	for (freed = 0; freed < n; freed++) {
 		uint32_t conn =
 			fo__batch_pop_by(progress, &table->retired_grace, &table->retired, slot_links(table));
 
 		if (conn == FO__LIST_END)
-			return;
+			break;
 		slot_release(table, conn);
 	}
+	return freed;
+}
+
+int fo__reclaim_some(struct fo_flowtable *table, unsigned int n)
+{
+	int more = fo__reclaim_slots(table, n) == n;
+
+	more |= fo__entries_reclaim(table, n) == n;
+	(void)fo__deferred_free(table);
+	return more;
 }
 
 uint32_t fo__reclaim(struct fo_flowtable *table)
 {
-	fo__reclaim_slots(table, UINT_MAX);
-	return table->retired.count + fo__entries_reclaim(table) + fo__deferred_free(table);
+	(void)fo__reclaim_slots(table, UINT_MAX);
+	(void)fo__entries_reclaim(table, UINT_MAX);
+	return table->retired.count + table->entry_retired.count + fo__deferred_free(table);
 }
 
 /* ---- search and reading back ---- */
@@ -417,6 +439,7 @@ void fo__search_begin(const struct fo_flowtable *table, struct fo__search *searc
 		search->hash[1] = fo__key_hash(&search->key, &index[1]->secret);
 	ask_for_homes(index, search->hash);
 	search->serial = table->index_serial;
+	search->twins = 0;
 	search->which = 0;
 	search->at = 0;
 }

@@ -5,12 +5,83 @@
  * Control counts the wraps of the 32-bit counters whenever it passes by; the sweep does so often enough. */
 #include "flowtable/flowtable.h"
 
-static void fold_one(struct fo__cold *cold, unsigned int dir, uint8_t bit, uint32_t packets)
-{
-	uint8_t top = packets >> 31 ? bit : 0;
+/* ---- counters that went round ---- */
 
-	if ((cold->flags & bit) && !top)
-		cold->wraps[dir]++;
+static struct fo__wrapped **wrapped_at(struct fo_flowtable *table, uint32_t conn)
+{
+	struct fo__wrapped **at = &table->wrapped[conn % FO__WRAPPED_HEADS];
+
+	while (*at && (*at)->conn != conn)
+		at = &(*at)->next;
+	return at;
+}
+
+static uint32_t wraps_of(const struct fo_flowtable *table, uint32_t conn, unsigned int dir)
+{
+	const struct fo__wrapped *wrapped = NULL;
+
+	if (!table->cold[conn].wrapped)
+		return 0;
+	for (wrapped = table->wrapped[conn % FO__WRAPPED_HEADS]; wrapped->conn != conn;)
+		wrapped = wrapped->next;
+	return wrapped->wraps[dir];
+}
+
+/* NULL without memory. */
+static struct fo__wrapped *wrapped_make(struct fo_flowtable *table, uint32_t conn)
+{
+	struct fo__wrapped **at = wrapped_at(table, conn);
+
+	if (!*at) {
+		*at = fo__alloc(&table->memory, sizeof(**at), 8);
+		if (!*at)
+			return NULL;
+		(*at)->conn = conn;
+		table->cold[conn].wrapped = 1;
+	}
+	return *at;
+}
+
+void fo__conn_forget_wraps(struct fo_flowtable *table, uint32_t conn)
+{
+	struct fo__wrapped **at, *wrapped;
+
+	if (!table->cold[conn].wrapped)
+		return;
+	table->cold[conn].wrapped = 0;
+	at = wrapped_at(table, conn);
+	wrapped = *at;
+	*at = wrapped->next;
+	fo__free(&table->memory, wrapped, sizeof(*wrapped));
+}
+
+void fo__wraps_close(struct fo_flowtable *table)
+{
+	for (unsigned int i = 0; i < FO__WRAPPED_HEADS; i++)
+		while (table->wrapped[i]) {
+			struct fo__wrapped *wrapped = table->wrapped[i];
+
+			table->wrapped[i] = wrapped->next;
+			fo__free(&table->memory, wrapped, sizeof(*wrapped));
+		}
+}
+
+/* Memory for the wrap is asked for when a counter is half way. Without any it is asked for again at every look, and until
+ * then the missing wrap is read off the bit that stays set: 2^31 packets more would make it two. */
+static void fold_one(struct fo_flowtable *table, uint32_t conn, unsigned int dir, uint8_t bit,
+		     uint32_t packets)
+{
+	struct fo__cold *cold = &table->cold[conn];
+	uint8_t top = packets >> 31 ? bit : 0;
+	struct fo__wrapped *wrapped;
+
+	if ((cold->flags & bit) == top)
+		return;
+	wrapped = wrapped_make(table, conn);
+	if (!top && !wrapped)
+		return;
+	if (!top)
+		wrapped->wraps[dir]++;
 	cold->flags = (uint8_t)((cold->flags & ~bit) | top);
 }
 
@@ -21,13 +92,13 @@ static uint32_t shared_packets(const struct fo_flowtable *table, uint32_t conn, 
 
 void fo__conn_fold(struct fo_flowtable *table, uint32_t conn)
 {
-	struct fo__cold *cold = &table->cold[conn];
-
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		const struct fo__line *line = &table->lines[conn * 2 + dir];
 
-		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_OWNED << dir), fo__load_relaxed(&line->packets));
-		fold_one(cold, dir, (uint8_t)(FO__COLD_TOP_SHARED << dir), shared_packets(table, conn, dir));
+		fold_one(table, conn, dir, (uint8_t)(FO__COLD_TOP_OWNED << dir),
+			 fo__load_relaxed(&line->packets));
+		fold_one(table, conn, dir, (uint8_t)(FO__COLD_TOP_SHARED << dir),
+			 shared_packets(table, conn, dir));
 	}
 }
 
@@ -52,7 +123,7 @@ void fo__conn_counters(const struct fo_flowtable *table, uint32_t conn, uint64_t
 		const struct fo__line *line = &table->lines[conn * 2 + dir];
 		uint32_t owned = fo__load_relaxed(&line->packets);
 		uint32_t shared = shared_packets(table, conn, dir);
-		uint32_t wraps = cold->wraps[dir];
+		uint32_t wraps = wraps_of(table, conn, dir);
 
 		/* A wrap since the last fold counts as well. */
 		wraps += (cold->flags & (FO__COLD_TOP_OWNED << dir)) && !(owned >> 31);
@@ -72,13 +143,17 @@ void fo__conn_count(struct fo_flowtable *table, uint32_t conn, enum fo_dir dir, 
 {
 	struct fo__line *line = &table->lines[conn * 2 + dir];
 	uint64_t total = fo__load_relaxed(&line->packets) + packets;
+	struct fo__wrapped *wrapped;
 
 	fo__conn_fold(table, conn);
-	fo__store_relaxed(&line->packets, (uint32_t)total);
 	fo__count_set(&line->bytes, fo__count_read(&line->bytes) + bytes);
-	table->cold[conn].wraps[dir] = (uint16_t)(table->cold[conn].wraps[dir] + (total >> 32));
-	/* The carry is counted: the next fold must not see it once more. */
-	table->cold[conn].flags &= (uint8_t) ~(FO__COLD_TOP_OWNED << dir);
+	wrapped = total >> 32 ? wrapped_make(table, conn) : NULL;
+	if (wrapped) {
+		wrapped->wraps[dir] += (uint32_t)(total >> 32);
+		/* The carry is counted: the next fold must not see it once more. */
+		table->cold[conn].flags &= (uint8_t) ~(FO__COLD_TOP_OWNED << dir);
+	}
+	fo__store_relaxed(&line->packets, (uint32_t)total);
 	fo__conn_fold(table, conn);
 }
 

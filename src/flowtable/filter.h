@@ -6,6 +6,10 @@
  * from the next burst on, none of these flows is used. Without a filter that costs one load a burst.
  * A filter is immutable; control publishes another one in its place and uses it again after a grace period.
  *
+ * It has room for a few conditions, so that a packet is compared with few. When more are to hold at once, two become one
+ * that is wide enough for both (fo__condition_widen): a packet too many passes meanwhile, none too few. What is ended is
+ * up to core's jobs, and exact.
+ *
  * Neighbours: core/invalidate.c makes conditions and ends the flows, src/fastpath asks for each packet.
  */
 #ifndef FO_FLOWTABLE_FILTER_H
@@ -17,8 +21,10 @@
 
 #define FO__CONDITIONS 8u
 
-/* What a flow must have, by the bits of mask: FO_MATCH_TAG, FO_MATCH_SCOPE, FO_MATCH_PROTO, FO_MATCH_PREFIX. */
+/* What a flow must have, by the bits of mask: FO_MATCH_TAG, FO_MATCH_SCOPE, FO_MATCH_PROTO, FO_MATCH_PREFIX; or, of a
+ * widened one, one of several tags. Without any it is every flow. */
 #define FO__CONDITION_MASK (FO_MATCH_TAG | FO_MATCH_SCOPE | FO_MATCH_PROTO | FO_MATCH_PREFIX)
+#define FO__CONDITION_TAGS (UINT32_C(1) << 31)
 struct fo__condition {
 	uint32_t mask;
 	uint32_t tag;
@@ -28,6 +34,7 @@ struct fo__condition {
 	uint8_t family;
 	uint8_t prefix[16];
 	uint8_t prefix_len;
+	uint32_t tags[8]; /* FO__CONDITION_TAGS: a bit for each tag's hash */
 };
 
 struct fo__filter {
@@ -44,11 +51,20 @@ struct fo_flowtable;
 int fo__condition_holds(const struct fo_flowtable *table, uint32_t conn, uint16_t scope,
 			const struct fo__condition *condition);
 
+/* Make a condition hold for every flow that another one holds for, too; as little else as can be. */
+void fo__condition_widen(struct fo__condition *condition, const struct fo__condition *other);
+
 /* Is it meant by one of the filter's conditions? Thread: workers within a burst. */
 int fo__filter_hits(const struct fo_flowtable *table, const struct fo__filter *filter, uint32_t conn,
 		    uint16_t scope);
 
 /* Publish these conditions, none: no filter. 0, or -EAGAIN: a worker has been looking at all others for too long. */
 int fo__filter_publish(struct fo_flowtable *table, const struct fo__condition *conditions, uint32_t n);
+
+/* Add a condition to conditions, whose room is FO__CONDITIONS: as one more, or within the one that it widens least. */
+void fo__filter_gather(struct fo__condition *conditions, uint32_t *n, const struct fo__condition *condition);
+
+/* Publish what is in force and one condition more. 0 or -EAGAIN. */
+int fo__filter_add(struct fo_flowtable *table, const struct fo__condition *condition);
 
 #endif

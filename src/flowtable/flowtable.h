@@ -7,6 +7,7 @@
  *   connection   a slot; two lines and a cold part (record.h)
  *   index        hash of tuple and scope -> direction numbers (index.h)
  *   side         an adjacency in a scope, as the packet path sees it (sides.h)
+ *   twin         two sides that have keys in common (twins.h)
  *   filter       what workers pass on until control has ended it (filter.h)
  *   worker       a place of one packet loop: epoch, counters, ring of connections that saw FIN or RST
  *
@@ -25,6 +26,7 @@
 #include "flowtable/record.h"
 #include "flowtable/sides.h"
 #include "flowtable/tags.h"
+#include "flowtable/twins.h"
 
 #define FO__RING 256u /* connections a worker can report between two polls; more are found by the sweep */
 
@@ -76,6 +78,14 @@ struct fo__batches {
 	uint32_t used;
 };
 
+/* A connection one of whose 32-bit packet counters has gone round, or is half way. */
+#define FO__WRAPPED_HEADS 64u
+struct fo__wrapped {
+	struct fo__wrapped *next;
+	uint32_t conn;
+	uint32_t wraps[2]; /* of a direction's counters, the owner's and the others' together */
+};
+
 #define FO__FILTERS 8u /* the one in use, and those that workers may still look at */
 
 struct fo_flowtable {
@@ -119,7 +129,10 @@ struct fo_flowtable {
 	struct fo__batches entry_grace;
 	uint32_t entry_high;
 	uint32_t *entry_next; /* links of the two lists */
+	struct fo__twins twins;
+	struct fo__wrapped *wrapped[FO__WRAPPED_HEADS];
 	struct fo__deferred deferred[FO__DEFERRED];
+	uint32_t n_deferred;
 	struct fo__filter filters[FO__FILTERS];
 	_Atomic uint32_t refs; /* the table and its open workers */
 };
@@ -173,6 +186,8 @@ void fo__conn_close(struct fo_flowtable *table, uint32_t conn, unsigned int reas
 int fo__conn_drain(struct fo_flowtable *table, uint32_t conn);
 /* DRAIN -> LIVE again (taken off fo__drained()). */
 void fo__conn_revive(struct fo_flowtable *table, uint32_t conn, uint32_t now_ms);
+/* Is there one whose counters became final? */
+int fo__drained_ready(const struct fo_flowtable *table);
 /* The next connection whose counters became final, or FO__NO_SLOT; it is on no list afterwards. */
 uint32_t fo__drained(struct fo_flowtable *table);
 /* DRAIN -> ENDED: its terminal event waits. */
@@ -186,8 +201,10 @@ void fo__conn_retire(struct fo_flowtable *table, uint32_t conn);
 
 /* Free what is past its grace period: slots, entries, memory. Returns how much still waits. */
 uint32_t fo__reclaim(struct fo_flowtable *table);
-/* Free up to n slots that are past it. */
-void fo__reclaim_slots(struct fo_flowtable *table, unsigned int n);
+/* Free up to n slots that are past it. Returns how many. */
+unsigned int fo__reclaim_slots(struct fo_flowtable *table, unsigned int n);
+/* The same, and up to n entries, and memory. True when there may be more. */
+int fo__reclaim_some(struct fo_flowtable *table, unsigned int n);
 
 /* Every line in the index that has one key and scope; next candidates by repeated calls. A search is good until the next
  * fo__make_way(). */
@@ -195,6 +212,7 @@ struct fo__search {
 	struct fo__key key;
 	uint64_t hash[2]; /* in cur, in next */
 	uint32_t serial; /* fo_flowtable.index_serial when it was begun: hashes of other indexes are no use */
+	uint32_t twins;	 /* found on the way by fo__key_taken() of core: the same key from elsewhere */
 	unsigned int which; /* index being searched */
 	unsigned int at;
 };
@@ -238,6 +256,10 @@ void fo__conn_counters(const struct fo_flowtable *table, uint32_t conn, uint64_t
 		       struct fo_flow_counters *out);
 /* Count the wraps of the 32-bit packet counters; to be called for each connection once in 2^31 packets. */
 void fo__conn_fold(struct fo_flowtable *table, uint32_t conn);
+/* The connection's counters are no longer of interest. */
+void fo__conn_forget_wraps(struct fo_flowtable *table, uint32_t conn);
+/* Those of all connections, when the table goes. */
+void fo__wraps_close(struct fo_flowtable *table);
 /* Add what a backend reports. */
 void fo__conn_count(struct fo_flowtable *table, uint32_t conn, enum fo_dir dir, uint64_t packets,
 		    uint64_t bytes);

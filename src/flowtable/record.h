@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* record.h - the memory of one connection: two hot lines of 64 bytes, side by side, and a cold part of 40.
+/* record.h - the memory of one connection: two hot lines of 64 bytes, side by side, and a cold part of 36.
  *
  * A packet touches one bucket of the index and the line of its direction, nothing else of the connection: the key
  * lies in the line with what the packet needs. IPv6 fills its line with the key; NAT66 takes the new addresses from
@@ -69,8 +69,7 @@ enum fo__life {
 };
 
 struct fo__cold {
-	uint64_t user;
-	uint16_t wraps[2];    /* times the 32-bit packet counters of a direction went round, both together */
+	uint32_t user[2];     /* the caller's 64 bits: so that the whole is not rounded up to eights */
 	_Atomic uint32_t tag; /* workers read it while a filter is in force */
 	uint32_t mark;
 	uint32_t timeout_ms;
@@ -80,12 +79,24 @@ struct fo__cold {
 		uint32_t next;	  /* in the list of its life, when that is not LIVE */
 		uint32_t look_ms; /* LIVE: the sweep has no need to look at its lines before */
 	};
-	uint8_t life;	/* enum fo__life */
-	uint8_t state;	/* enum fo_state while LIVE */
-	uint8_t reason; /* enum fo_reason */
-	uint8_t flags;	/* FO__COLD_ */
+	uint8_t life;	     /* enum fo__life */
+	uint8_t state : 7;   /* enum fo_state while LIVE */
+	uint8_t wrapped : 1; /* a struct fo__wrapped belongs to it */
+	uint8_t reason;	     /* enum fo_reason */
+	uint8_t flags;	     /* FO__COLD_ */
 };
-_Static_assert(sizeof(struct fo__cold) == 40, "the cold part of a connection has no holes");
+_Static_assert(sizeof(struct fo__cold) == 36, "the cold part of a connection has no holes");
+
+static inline uint64_t fo__cold_user(const struct fo__cold *cold)
+{
+	return (uint64_t)cold->user[1] << 32 | cold->user[0];
+}
+
+static inline void fo__cold_set_user(struct fo__cold *cold, uint64_t user)
+{
+	cold->user[0] = (uint32_t)user;
+	cold->user[1] = (uint32_t)(user >> 32);
+}
 
 /* What workers other than a direction's owner have counted; kept where there can be more than one. */
 struct fo__shared {

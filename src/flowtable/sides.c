@@ -194,6 +194,8 @@ const struct fo__entry *fo__side_entry(const struct fo_flowtable *table, uint32_
 /* Make sure that n entries can be had; the arrays may move. */
 static int entries_reserve(struct fo_flowtable *table, uint32_t n)
 {
+	if (table->entry_free.count < n)
+		(void)fo__entries_reclaim(table, n - table->entry_free.count);
 	if (table->entry_free.count >= n)
 		return 0;
 	if (table->entry_retired.count > RETIRED_MAX)
@@ -230,16 +232,19 @@ static void entry_retire(struct fo_flowtable *table, uint32_t entry)
 	fo__batch_add(&table->entry_grace, fo__stamp(table));
 }
 
-uint32_t fo__entries_reclaim(struct fo_flowtable *table)
+unsigned int fo__entries_reclaim(struct fo_flowtable *table, unsigned int n)
 {
-	uint32_t entry;
+	unsigned int freed;
 
-	for (;;) {
-		entry = fo__batch_pop(table, &table->entry_grace, &table->entry_retired, entry_links(table));
+	for (freed = 0; freed < n; freed++) {
+		uint32_t entry =
+			fo__batch_pop(table, &table->entry_grace, &table->entry_retired, entry_links(table));
+
 		if (entry == FO__LIST_END)
-			return table->entry_retired.count;
+			break;
 		fo__list_push(&table->entry_free, entry_links(table), entry);
 	}
+	return freed;
 }
 
 static int side_take(struct fo_flowtable *table, uint32_t *out)
@@ -268,7 +273,6 @@ int fo__side_get(struct fo_flowtable *table, uint32_t *first, fo_adj_id id, cons
 			*out = side;
 			return 0;
 		}
-	(void)fo__entries_reclaim(table);
 	err = entries_reserve(table, 1);
 	if (!err)
 		err = side_take(table, &side);
@@ -288,7 +292,6 @@ int fo__sides_update(struct fo_flowtable *table, uint32_t first, const struct fo
 	uint32_t n = 0, side;
 	int err;
 
-	(void)fo__entries_reclaim(table);
 	for (side = first; side != FO__NO_SIDE; side = table->sides[side].next)
 		n++;
 	err = entries_reserve(table, n);

@@ -50,7 +50,8 @@ struct fo__side {
 	uint32_t refs; /* line ends of connections not yet retired */
 	uint32_t next; /* of the same adjacency, or of those waiting for reuse; FO__NO_SIDE */
 	uint16_t scope;
-	uint8_t dead; /* enum fo_reason, 0 while alive */
+	uint8_t dead;		/* enum fo_reason, 0 while alive */
+	struct fo__twin *twins; /* first of those that have a key in common with it */
 };
 
 #define FO__NO_SIDE UINT32_MAX
@@ -75,8 +76,8 @@ struct fo_flowtable;
 /* 0 or -ENOMEM. */
 int fo__sides_open(struct fo_flowtable *table);
 void fo__sides_close(struct fo_flowtable *table);
-/* Reuse entries past their grace period; returns how many still wait. */
-uint32_t fo__entries_reclaim(struct fo_flowtable *table);
+/* Reuse up to n entries past their grace period; returns how many. */
+unsigned int fo__entries_reclaim(struct fo_flowtable *table, unsigned int n);
 
 /* A side for (adj, scope): an existing one alive among *first and its chain, or a new one chained in front.
  * 0, -ENOMEM, -ENOSPC, -EAGAIN. Does not take a reference. */

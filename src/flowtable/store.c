@@ -35,6 +35,8 @@ static void store_free(struct fo_flowtable *table)
 		fo__free(&table->memory, table->deferred[i].ptr[0], table->deferred[i].size[0]);
 		fo__free(&table->memory, table->deferred[i].ptr[1], table->deferred[i].size[1]);
 	}
+	fo__wraps_close(table);
+	fo__twins_close(table);
 	fo__sides_close(table);
 	fo__free(&table->memory, table->lines, lines_size(table));
 	fo__free(&table->memory, table->cold, cold_size(table));

@@ -62,6 +62,7 @@ int fo__defer(struct fo_flowtable *table, void *ptr0, size_t size0, void *ptr1, 
 	place->ptr[1] = ptr1;
 	place->size[1] = size1;
 	place->stamp = fo__stamp(table);
+	table->n_deferred++;
 	return 0;
 }
 
@@ -69,6 +70,8 @@ uint32_t fo__deferred_free(struct fo_flowtable *table)
 {
 	uint32_t waiting = 0;
 
+	if (!table->n_deferred)
+		return 0;
 	for (unsigned int i = 0; i < FO__DEFERRED; i++) {
 		struct fo__deferred *place = &table->deferred[i];
 
@@ -81,6 +84,7 @@ uint32_t fo__deferred_free(struct fo_flowtable *table)
 		fo__free(&table->memory, place->ptr[0], place->size[0]);
 		fo__free(&table->memory, place->ptr[1], place->size[1]);
 		place->ptr[0] = NULL;
+		table->n_deferred--;
 	}
 	return waiting;
 }

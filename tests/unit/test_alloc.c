@@ -362,6 +362,24 @@ static int call_sync(struct set *set, struct fo_error *err)
 	return fo_table_sync(set->table, 10000, err);
 }
 
+/* The tuple of another flow, from another side. */
+static int call_flow_add_beside_a_twin(struct set *set, struct fo_error *err)
+{
+	struct fo_flow flow;
+	struct fo_adj adj;
+	fo_flow_id id;
+	int rc;
+
+	describe_side(3, &adj);
+	describe_flow(set, 0, &flow);
+	flow.tuple[1].dport_be ^= 0xffff;
+	ck_assert_int_eq(fo_adj_add(set->table, &adj, &flow.adj[0], err), 0);
+	rc = fo_flow_add(set->table, &flow, &id, err);
+	if (rc != 0)
+		ck_assert_int_eq(fo_adj_del(set->table, flow.adj[0], NULL), 0);
+	return rc;
+}
+
 static const struct {
 	const char *name;
 	set_call call;
@@ -371,6 +389,7 @@ static const struct {
 	{"fo_adj_update", call_adj_update},
 	{"fo_flow_add", call_flow_add},
 	{"fo_flow_add in another scope", call_flow_add_in_another_scope},
+	{"fo_flow_add beside a twin", call_flow_add_beside_a_twin},
 	{"fo_flow_update", call_flow_update},
 	{"fo_flow_del", call_flow_del},
 	{"fo_flow_del_many", call_flow_del_many},

@@ -164,11 +164,12 @@ static void expect_each_once(struct fo_table *table, unsigned int max, enum fo_e
 	unsigned int total = 0;
 	int told;
 
+	/* a poll looks at some slots only for what the ring had no room for */
 	do {
 		told = fo_table_poll(table, max, 0, on_event, &seen, NULL);
 		ck_assert_int_ge(told, 0);
 		total += (unsigned int)told;
-	} while (told);
+	} while (told || fo_table_deadline(table) <= now_ms);
 	ck_assert_uint_eq(seen.others, 0);
 	ck_assert_uint_eq(total, FLOWS);
 	for (unsigned int i = 0; i < FLOWS; i++)

@@ -151,9 +151,10 @@ START_TEST(an_update_reaches_all_sides_and_leaves_old_entries_to_readers)
 	for (unsigned int i = 0; i < 20; i++)
 		ck_assert_int_eq(fo__sides_update(table, chain, &new), 0);
 	ck_assert_uint_eq(old->port, 1);
-	ck_assert_uint_eq(fo__entries_reclaim(table), 42);
+	ck_assert_uint_eq(fo__entries_reclaim(table, 100), 0);
 	fo__epoch_leave(&worker->epoch);
-	ck_assert_uint_eq(fo__entries_reclaim(table), 0);
+	ck_assert_uint_eq(fo__entries_reclaim(table, 40), 40);
+	ck_assert_uint_eq(fo__entries_reclaim(table, 40), 2);
 	fo__worker_release(worker);
 }
 END_TEST
