@@ -24,6 +24,12 @@ static int send_all(const struct fo__nl *nl, const struct fo__tx *tx)
 	return (size_t)sent == tx->used ? 0 : -EMSGSIZE;
 }
 
+/* What was received with it is a datagram of the kernel; others may send to us, too. */
+static int is_from_kernel(const struct msghdr *msg, const struct sockaddr_nl *from)
+{
+	return msg->msg_namelen == sizeof(*from) && from->nl_family == AF_NETLINK && from->nl_pid == 0;
+}
+
 /* Bytes of a datagram of the kernel, 0 when none is there. What other processes send to us is thrown away. */
 static ssize_t receive(const struct fo__nl *nl)
 {
@@ -38,8 +44,7 @@ static ssize_t receive(const struct fo__nl *nl)
 			continue;
 		if (got < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
-		if (msg.msg_namelen != sizeof(from) || from.nl_family != AF_NETLINK || from.nl_pid != 0 ||
-		    !got)
+		if (!is_from_kernel(&msg, &from) || !got)
 			continue;
 		return msg.msg_flags & MSG_TRUNC ? -EMSGSIZE : got;
 	}
@@ -48,16 +53,74 @@ static ssize_t receive(const struct fo__nl *nl)
 /* Each message of the datagram; -EPROTO when one leaves its bounds. */
 typedef int (*message_fn)(void *arg, const struct nlmsghdr *nlh);
 
-static int each(const struct fo__nl *nl, ssize_t got, message_fn fn, void *arg)
+static int each(const void *datagram, size_t size, message_fn fn, void *arg)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)nl->rx;
-	int left = (int)got, rc = 0;
+	const struct nlmsghdr *nlh = datagram;
+	int left = (int)size, rc = 0;
 
 	while (!rc && left > 0) {
 		if (!mnl_nlmsg_ok(nlh, left))
 			return -EPROTO;
 		rc = fn(arg, nlh);
 		nlh = mnl_nlmsg_next(nlh, &left);
+	}
+	return rc;
+}
+
+/* ---- Many datagrams ---- */
+
+/* Answers come a datagram each: taken several in one call. One takes no more than a page, of which the kernel makes them. */
+#define ANSWER_ROOM 4096u
+#define AT_ONCE	    (FO__NL_RX_ROOM / ANSWER_ROOM)
+
+struct arrivals {
+	struct mmsghdr msg[AT_ONCE];
+	struct sockaddr_nl from[AT_ONCE];
+	struct iovec iov[AT_ONCE];
+};
+
+/* How many datagrams, 0 when none is there, or -errno. */
+static int receive_some(const struct fo__nl *nl, struct arrivals *arrivals)
+{
+	unsigned int room = (unsigned int)(nl->rx_room / ANSWER_ROOM);
+	int got;
+
+	if (room > AT_ONCE)
+		room = AT_ONCE;
+	memset(arrivals, 0, sizeof(*arrivals));
+	for (unsigned int i = 0; i < room; i++) {
+		arrivals->iov[i].iov_base = nl->rx + i * ANSWER_ROOM;
+		arrivals->iov[i].iov_len = ANSWER_ROOM;
+		arrivals->msg[i].msg_hdr.msg_name = &arrivals->from[i];
+		arrivals->msg[i].msg_hdr.msg_namelen = sizeof(arrivals->from[i]);
+		arrivals->msg[i].msg_hdr.msg_iov = &arrivals->iov[i];
+		arrivals->msg[i].msg_hdr.msg_iovlen = 1;
+	}
+	do {
+		got = recvmmsg(nl->fd, arrivals->msg, room, MSG_DONTWAIT, NULL);
+	} while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -errno;
+	return got;
+}
+
+/* Each message of everything that is there. */
+static int each_arrived(const struct fo__nl *nl, message_fn fn, void *arg)
+{
+	struct arrivals arrivals;
+	int got, rc = 0;
+
+	while (!rc && (got = receive_some(nl, &arrivals)) != 0) {
+		rc = got < 0 ? got : 0;
+		for (int i = 0; !rc && i < got; i++) {
+			const struct msghdr *msg = &arrivals.msg[i].msg_hdr;
+
+			if (!is_from_kernel(msg, &arrivals.from[i]))
+				continue;
+			rc = msg->msg_flags & MSG_TRUNC
+				     ? -EMSGSIZE
+				     : each(msg->msg_iov->iov_base, arrivals.msg[i].msg_len, fn, arg);
+		}
 	}
 	return rc;
 }
@@ -146,16 +209,16 @@ int fo__nl_talk(struct fo__nl *nl, struct fo__tx *tx, fo__nl_cb cb, void *arg, s
 {
 	struct fo__nl_answer own;
 	struct talk talk = {nl, tx, answer ? answer : &own, cb, arg};
-	ssize_t got = fo__tx_end(tx);
+	ssize_t size = fo__tx_end(tx);
 	int rc;
 
 	memset(talk.answer, 0, sizeof(*talk.answer));
-	if (got <= 0)
-		return got ? (int)got : -EINVAL;
+	if (size <= 0)
+		return size ? (int)size : -EINVAL;
 	nl->seq = tx->next_seq;
 	rc = send_all(nl, tx);
-	while (!rc && (got = receive(nl)) != 0)
-		rc = got < 0 ? (int)got : each(nl, got, answered, &talk);
+	if (!rc)
+		rc = each_arrived(nl, answered, &talk);
 	if (rc)
 		return rc;
 	return -talk.answer->error;
@@ -225,7 +288,7 @@ int fo__nl_dump_step(struct fo__nl *nl, fo__nl_cb cb, void *arg)
 		return -EINVAL;
 	got = receive(nl);
 	/* The kernel fills the queue while it takes the request, and again whenever a part was read. */
-	rc = got > 0 ? each(nl, got, shown, &dump) : got ? (int)got : -EPROTO;
+	rc = got > 0 ? each(nl->rx, (size_t)got, shown, &dump) : got ? (int)got : -EPROTO;
 	if (!rc && !dump.done)
 		return 1;
 	nl->dump_seq = 0;
@@ -272,6 +335,6 @@ int fo__nl_notices(struct fo__nl *nl, fo__nl_cb cb, void *arg)
 
 	if (got <= 0)
 		return (int)got;
-	rc = each(nl, got, noticed, &notices);
+	rc = each(nl->rx, (size_t)got, noticed, &notices);
 	return rc ? rc : 1;
 }

@@ -103,6 +103,8 @@ def rounds(net, program, scratch, how_many, seed):
         for number in range(how_many):
             seen += bool(one_round(net, program, scratch, random.Random(f"{seed} {number}"), server))
             assert curl.poll() is None, curl.stdout.read()
+            if number % 10 == 9:
+                print(f"     {number + 1} servers killed", flush=True)
         server.let_go.set()
         assert curl.wait(programs_net.PATIENCE) == 0, curl.stdout.read()
     assert os.path.getsize(path) == server.pulses * len(programs.PULSE), "curl did not get all of it"

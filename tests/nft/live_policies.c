@@ -56,6 +56,61 @@ static uint64_t slow_of(struct pair *pair)
 	return world_slow() - before;
 }
 
+struct found {
+	fo_flow_id id;
+	unsigned int flows;
+};
+
+static int find(void *arg, const struct fo_flow_info *info)
+{
+	struct found *found = arg;
+
+	found->id = info->id;
+	found->flows++;
+	return 0;
+}
+
+/* As any other flow: one event when it came, one place in a walk, in the totals, counters that grow with its packets, and
+ * one last event when conntrack forgets it. */
+static void is_like_any_other(struct world *world)
+{
+	struct fo_table_counters totals;
+	struct fo_flow_counters before, after;
+	struct found found = {0, 0};
+	struct fo_match match;
+	struct pair pair;
+	fo_flow_id id;
+
+	world_open(world, 100, 0);
+	allow(world, 0, server_net, 24);
+	pair_open(&pair, AF_INET, SOCK_STREAM, 5106, 7005);
+	id = until_taken(world, &pair);
+	world_until_event(world, FO_EV_STATE, 1);
+	CHECK_INT(world->last[FO_EV_STATE].flow, id);
+	CHECK_INT(world->last[FO_EV_STATE].state, FO_STATE_ACTIVE);
+	FO_INIT(&match);
+	match.mask = FO_MATCH_TAG | FO_MATCH_STATE;
+	match.tag = 77;
+	match.state = FO_STATE_ACTIVE;
+	OK(fo_flow_walk(world->table, &match, find, &found, &live_err));
+	CHECK(found.flows == 1 && found.id == id);
+	FO_INIT(&totals);
+	OK(fo_stats(world->table, &totals, &live_err));
+	CHECK_INT(totals.flows, 1);
+	FO_INIT(&before);
+	OK(fo_flow_stats(world->table, id, &before, &live_err));
+	pair_talk(&pair, 50);
+	FO_INIT(&after);
+	OK(fo_flow_stats(world->table, id, &after, &live_err));
+	for (unsigned int dir = 0; dir < 2; dir++)
+		CHECK(after.packets[dir] - before.packets[dir] >= 50);
+	world_run("conntrack -D -p tcp --orig-port-src 5106 >/dev/null 2>&1");
+	world_until_event(world, FO_EV_LOST, 1);
+	CHECK_INT(world->last[FO_EV_LOST].flow, id);
+	pair_close(&pair);
+	world_close(world);
+}
+
 static void taken(struct world *world)
 {
 	struct pair pair, other;
@@ -140,6 +195,7 @@ static void others_are_left(struct world *world)
 
 const struct live_case live_policies[] = {
 	{"a_policy_takes_what_matches_and_lets_go", taken},
+	{"a_flow_of_a_policy_is_like_any_other", is_like_any_other},
 	{"a_deleted_flow_is_kept_from_its_policy", deleted_stays_out},
 	{"an_invalidated_flow_is_taken_anew", invalidated_comes_back},
 	{"what_does_not_match_is_left", others_are_left},

@@ -24,12 +24,12 @@ def run(*words, check=True, **options):
     return done
 
 
-def until(what, true):
-    """Waits for true() to hand back something; that is returned."""
+def until(what, true, pause_s=0.05):
+    """Waits for true() to hand back something, looking every so often; that is returned."""
     end = time.monotonic() + PATIENCE
     while not (found := true()):
         assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
     return found
 
 
@@ -105,6 +105,12 @@ class Net:
             chain mss {{ type filter hook forward priority 0; tcp flags syn tcp option maxseg size set rt mtu; }}
             {nat}
         }}""")
+
+    def picture(self):
+        """What the router knows, for who reads of a failure."""
+        said = [self.run("r", *words, check=False).stdout for words in (
+            ["conntrack", "-L"], ["conntrack", "-L", "-f", "ipv6"], ["nft", "list", "ruleset"], ["ip", "-s", "-br", "link"])]
+        return "\n".join("     " + line for text in said for line in text.splitlines())
 
     def slow(self):
         """Packets that took the slow path since the beginning."""

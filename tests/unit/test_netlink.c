@@ -222,6 +222,49 @@ START_TEST(a_request_is_answered_or_refused_with_its_errno)
 }
 END_TEST
 
+#define REQUESTS 50u
+#define REFUSED	 20u /* the one that is of no device */
+
+struct in_order {
+	uint32_t next; /* sequence number */
+	unsigned int refused;
+};
+
+static int take_in_order(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
+{
+	struct in_order *order = arg;
+
+	ck_assert_uint_eq(seq, order->next++);
+	ck_assert_int_eq(error, nlh ? 0 : ENODEV);
+	order->refused += !nlh;
+	return 0;
+}
+
+/* More than are received at once. */
+START_TEST(many_requests_are_answered_in_their_order)
+{
+	static uint8_t large[REQUESTS * 64] __attribute__((aligned(4)));
+	struct fo__nl_answer answer;
+	struct in_order order = {0};
+	struct fo__nl nl;
+	struct fo__tx tx;
+
+	ck_assert_int_eq(fo__nl_open(&nl, NETLINK_ROUTE, -1, rx, sizeof(rx), NULL), 0);
+	fo__tx_begin(&tx, large, sizeof(large), nl.seq);
+	for (unsigned int i = 0; i < REQUESTS; i++) {
+		struct ifinfomsg *header = fo__tx_message(&tx, RTM_GETLINK, 0, sizeof(*header));
+
+		header->ifi_index = i == REFUSED ? 0x7ffffff0 : 1;
+	}
+	order.next = tx.first_seq;
+	ck_assert_int_eq(fo__nl_talk(&nl, &tx, take_in_order, &order, &answer), -ENODEV);
+	ck_assert_uint_eq(order.next, tx.first_seq + REQUESTS);
+	ck_assert_uint_eq(order.refused, 1);
+	ck_assert_uint_eq(answer.seq, tx.first_seq + REFUSED);
+	fo__nl_close(&nl);
+}
+END_TEST
+
 /* Another process's datagram, with sequence number and all, is not taken for the kernel's. */
 START_TEST(what_others_send_is_no_answer)
 {
@@ -262,6 +305,7 @@ Suite *unit_suite(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_test(kernel, a_dump_shows_every_device_and_ends);
 	tcase_add_test(kernel, a_request_is_answered_or_refused_with_its_errno);
+	tcase_add_test(kernel, many_requests_are_answered_in_their_order);
 	tcase_add_test(kernel, what_others_send_is_no_answer);
 	suite_add_tcase(suite, kernel);
 	return suite;

@@ -264,12 +264,13 @@ static void nft_port_set(void *priv, const struct fo_port *port)
 static void nft_poll(void *priv, unsigned int max_us)
 {
 	struct fo__nft *nft = priv;
-	uint64_t until_us = fo__nft_us() + max_us;
+	uint64_t began_us = fo__nft_us();
 
 	if (nft->lost)
 		fo__nft_flows_lost(nft);
-	fo__nft_watch(nft, until_us);
-	fo__nft_flows_flush(nft, until_us);
+	/* Flows that end have half of the time. */
+	fo__nft_watch(nft, began_us + (fo__nft_ending(nft) ? max_us / 2 : max_us));
+	fo__nft_flows_flush(nft, began_us + max_us);
 }
 
 static int nft_fd(void *priv)
@@ -281,7 +282,8 @@ static uint64_t nft_deadline(void *priv)
 {
 	struct fo__nft *nft = priv;
 
-	if (nft->queue_head != FO__NFT_NO_SLOT || nft->dumping || nft->checking)
+	if (nft->queue_head != FO__NFT_NO_SLOT || nft->left_head != FO__NFT_NO_SLOT || nft->dumping ||
+	    nft->checking)
 		return fo__nft_now(nft);
 	if (nft->lost || nft->stale || nft->wait_head != FO__NFT_NO_SLOT)
 		return nft->next_refresh_ms;

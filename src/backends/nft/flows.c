@@ -246,7 +246,8 @@ void fo__nft_flow_end(struct fo__nft *nft, uint32_t slot, enum fo__nft_last_word
 
 int fo__nft_ending(const struct fo__nft *nft)
 {
-	return nft->queue_head != FO__NFT_NO_SLOT || nft->wait_head != FO__NFT_NO_SLOT;
+	return nft->queue_head != FO__NFT_NO_SLOT || nft->wait_head != FO__NFT_NO_SLOT ||
+	       nft->left_head != FO__NFT_NO_SLOT;
 }
 
 static void refused(struct fo__nft *nft, uint64_t cookie)
@@ -384,6 +385,7 @@ static void flush_queue(struct fo__nft *nft, uint64_t until_us)
 {
 	uint32_t slots[FO__NFT_ASK_MOST];
 	struct leaving leaving = {nft, slots, 1};
+	uint64_t at = fo__nft_us();
 
 	while (nft->queue_head != FO__NFT_NO_SLOT) {
 		size_t n = take_some(nft, &nft->queue_head, &nft->queue_tail, slots);
@@ -397,15 +399,14 @@ static void flush_queue(struct fo__nft *nft, uint64_t until_us)
 			return;
 		}
 		fo__nft_ask_slots(nft, slots, n, left, &leaving);
-		if (fo__nft_us() >= until_us)
+		if (!fo__nft_has_time(&at, until_us))
 			return;
 	}
 }
 
+/* The kernel has let go of all that waited for it: what they counted last can be read. */
 static void refresh(struct fo__nft *nft)
 {
-	uint32_t slots[FO__NFT_ASK_MOST];
-	struct leaving leaving = {nft, slots, 0};
 	struct fo_error why;
 	int rc = fo__nft_refresh(nft, &why);
 
@@ -415,10 +416,28 @@ static void refresh(struct fo__nft *nft)
 		return;
 	}
 	nft->refreshed = 1;
-	while (nft->wait_head != FO__NFT_NO_SLOT) {
-		size_t n = take_some(nft, &nft->wait_head, &nft->wait_tail, slots);
+	if (nft->wait_head == FO__NFT_NO_SLOT)
+		return;
+	if (nft->left_tail == FO__NFT_NO_SLOT)
+		nft->left_head = nft->wait_head;
+	else
+		nft->records[nft->left_tail].queue = nft->wait_head;
+	nft->left_tail = nft->wait_tail;
+	nft->wait_head = nft->wait_tail = FO__NFT_NO_SLOT;
+}
+
+static void say_last_words(struct fo__nft *nft, uint64_t until_us)
+{
+	uint32_t slots[FO__NFT_ASK_MOST];
+	struct leaving leaving = {nft, slots, 0};
+	uint64_t at = fo__nft_us();
+
+	while (nft->left_head != FO__NFT_NO_SLOT) {
+		size_t n = take_some(nft, &nft->left_head, &nft->left_tail, slots);
 
 		fo__nft_ask_slots(nft, slots, n, left, &leaving);
+		if (!fo__nft_has_time(&at, until_us))
+			return;
 	}
 }
 
@@ -428,11 +447,11 @@ void fo__nft_flows_flush(struct fo__nft *nft, uint64_t until_us)
 
 	flush_queue(nft, until_us);
 	now = fo__nft_now(nft);
-	if (nft->lost || (nft->wait_head == FO__NFT_NO_SLOT && !nft->stale) || now < nft->next_refresh_ms)
-		return;
 	/* Those still in the queue would want another refresh: wait for them, but not for ever. */
-	if (nft->queue_head == FO__NFT_NO_SLOT || now >= nft->next_refresh_ms + FO__NFT_REFRESH_MS)
+	if (!nft->lost && (nft->wait_head != FO__NFT_NO_SLOT || nft->stale) && now >= nft->next_refresh_ms &&
+	    (nft->queue_head == FO__NFT_NO_SLOT || now >= nft->next_refresh_ms + FO__NFT_REFRESH_MS))
 		refresh(nft);
+	say_last_words(nft, until_us);
 }
 
 void fo__nft_flows_lost(struct fo__nft *nft)

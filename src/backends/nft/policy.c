@@ -256,12 +256,16 @@ void fo__nft_permit(struct fo__nft *nft, const struct fo__ct_entry *entry)
 		}
 }
 
-void fo__nft_permit_ended(struct fo__nft *nft)
+void fo__nft_permit_ended(struct fo__nft *nft, uint32_t most)
 {
-	for (uint32_t i = nft->n_forbidden; i-- > 0;) {
+	if (nft->permit_at > nft->n_forbidden)
+		nft->permit_at = nft->n_forbidden;
+	while (nft->permit_at && most--) {
+		uint32_t i = --nft->permit_at;
 		struct fo__ct_entry entry;
 		int rc = fo__nft_ask(nft, &nft->forbidden[i].tuple, nft->forbidden[i].zone, &entry);
 
+		/* The last takes its place: it was asked for already. */
 		if (rc == -ENOENT || (!rc && entry.id != nft->forbidden[i].ct_id))
 			permit(nft, i);
 	}

@@ -39,6 +39,7 @@ void fo__nft_records_clear(struct fo__nft *nft)
 	memset(nft->buckets, 0xff, (size_t)nft->n_buckets * sizeof(*nft->buckets));
 	nft->high = nft->n_used = 0;
 	nft->queue_head = nft->queue_tail = nft->wait_head = nft->wait_tail = FO__NFT_NO_SLOT;
+	nft->left_head = nft->left_tail = FO__NFT_NO_SLOT;
 }
 
 int fo__nft_records_open(struct fo__nft *nft, uint32_t slots)

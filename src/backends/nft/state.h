@@ -134,9 +134,11 @@ struct fo__nft {
 	uint32_t n_buckets;
 	struct fo__secret secret;
 	uint32_t queue_head, queue_tail; /* flows that end: first their element goes ... */
-	uint32_t wait_head, wait_tail;	 /* ... then, where the kernel holds them, the flowtable */
+	uint32_t wait_head, wait_tail;	 /* ... then, where the kernel holds them, the flowtable ... */
+	uint32_t left_head, left_tail;	 /* ... and then their last counters are read */
 	uint32_t check_at;
-	uint32_t reset_s; /* fo__nft_reset_timeout() */
+	uint32_t permit_at; /* of the forbidden, those below are still to be asked for */
+	uint32_t reset_s;   /* fo__nft_reset_timeout() */
 
 	struct fo__nft_policy policies[FO__NFT_POLICIES];
 	uint32_t n_policies;
@@ -235,8 +237,8 @@ void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry);
 int fo__nft_forbid(struct fo__nft *nft, uint32_t slot, struct fo_error *err);
 /* Its conntrack entry is gone. */
 void fo__nft_permit(struct fo__nft *nft, const struct fo__ct_entry *entry);
-/* Ask for every one: events were lost. */
-void fo__nft_permit_ended(struct fo__nft *nft);
+/* Ask for the next of them, from nft->permit_at down: events were lost. */
+void fo__nft_permit_ended(struct fo__nft *nft, uint32_t most);
 void fo__nft_policies_free(struct fo__nft *nft);
 
 /* elements.c: the elements of these records, in one transaction each: all or none. */
@@ -308,6 +310,8 @@ int fo__nft_ask(struct fo__nft *nft, const struct fo_tuple *tuple, uint16_t zone
 #define FO__NFT_ASK_MOST FO__CT_GET_MOST
 void fo__nft_ask_slots(struct fo__nft *nft, const uint32_t *slots, size_t n, fo__ct_found found, void *arg);
 uint64_t fo__nft_us(void);
+/* In a loop of steps that began at *at: is there time for another one, as long as the last? */
+int fo__nft_has_time(uint64_t *at, uint64_t until_us);
 
 /* explain.c */
 void fo__nft_explain(struct fo__nft *nft, uint32_t slot, char *text, size_t size);

@@ -30,6 +30,14 @@ uint64_t fo__nft_us(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+int fo__nft_has_time(uint64_t *at, uint64_t until_us)
+{
+	uint64_t now = fo__nft_us(), took = now - *at;
+
+	*at = now;
+	return now + took < until_us;
+}
+
 /* ---- One entry ---- */
 
 void fo__nft_take_counters(struct fo__nft *nft, uint32_t slot, const struct fo__ct_entry *entry)
@@ -239,6 +247,7 @@ static void step(struct fo__nft *nft)
 	}
 	nft->checking = 1;
 	nft->check_at = 0;
+	nft->permit_at = nft->n_forbidden;
 }
 
 struct missing {
@@ -277,28 +286,31 @@ static void check(struct fo__nft *nft)
 		fo__nft_ask_slots(nft, slots, n, missed, &missing);
 	if (nft->check_at < nft->high)
 		return;
-	if (nft->resync)
-		fo__nft_permit_ended(nft);
+	if (nft->resync && nft->permit_at) {
+		fo__nft_permit_ended(nft, CHECKS_MOST);
+		return;
+	}
 	nft->resync = 0;
 	rest(nft);
 }
 
 void fo__nft_watch(struct fo__nft *nft, uint64_t until_us)
 {
+	uint64_t at;
+
 	fo__nft_hear(nft);
 	if (!nft->dumping && !nft->checking) {
 		if (!(nft->n_used || nft->n_policies) || fo__nft_now(nft) < nft->next_dump_ms)
 			return;
 		begin(nft);
 	}
-	for (uint64_t began = fo__nft_us(), ended; nft->dumping || nft->checking; began = ended) {
+	at = fo__nft_us();
+	while (nft->dumping || nft->checking) {
 		if (nft->dumping)
 			step(nft);
 		else
 			check(nft);
-		/* The next one takes about as long. */
-		ended = fo__nft_us();
-		if (ended + (ended - began) >= until_us)
+		if (!fo__nft_has_time(&at, until_us))
 			return;
 	}
 }
