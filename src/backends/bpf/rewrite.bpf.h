@@ -72,6 +72,15 @@ ALWAYS __u32 rewrite_v6(struct ipv6hdr *ip, const struct fo__bpf_flow6 *flow)
 	return csum_change(before[0], word[0]) + csum_change(before[1], word[3]);
 }
 
+/* Returns what the change of an IPv6 header is in a sum over the packet; that of IPv4 makes itself good. */
+ALWAYS __u32 rewrite_ip(void *ip, const struct fo__bpf_flow *flow, int v6)
+{
+	if (v6)
+		return rewrite_v6(ip, (const void *)flow);
+	rewrite_v4(ip, (const void *)flow);
+	return 0;
+}
+
 /* Ports or identifier, and the whole L4 checksum. l4 has been checked for the header of proto. */
 ALWAYS void rewrite_l4(void *l4, __u8 proto, const struct fo__bpf_flow *flow)
 {
