@@ -148,6 +148,16 @@ static void release_sides(struct fo__bpf *bpf, const uint32_t side[2])
 		fo__bpf_side_release(bpf, side[dir]);
 }
 
+/* What its caller gave, and may change. */
+static void note_words(struct fo__bpf_slot *slot, const struct fo_backend_flow *flow)
+{
+	slot->user = flow->flow->user;
+	slot->tag = flow->flow->tag;
+	slot->mark = flow->flow->ct_mark;
+	slot->timeout_ms = flow->timeout_ms;
+	memcpy(slot->dscp, flow->flow->dscp, sizeof(slot->dscp));
+}
+
 int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err)
 {
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
@@ -165,7 +175,9 @@ int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, st
 	*slot = (struct fo__bpf_slot){.cookie = flow->cookie,
 				      .in = {side[0], side[1]},
 				      .family = flow->flow->tuple[0].family,
-				      .life = FO__BPF_LIVE};
+				      .life = FO__BPF_LIVE,
+				      .since_ms = flow->since_ms};
+	note_words(slot, flow);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		fo__bpf_build_key(&flow->flow->tuple[dir], fo__bpf_side_ingress(bpf, side[dir]),
 				  &slot->key[dir]);
@@ -175,6 +187,8 @@ int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, st
 	if (code) {
 		slot->life = FO__BPF_FREE;
 		release_sides(bpf, side);
+	} else {
+		bpf->n_living++;
 	}
 	return code;
 }
@@ -217,6 +231,7 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 	if (code)
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
 	flow->life = FO__BPF_ENDING;
+	bpf->n_living--;
 	queue_append(bpf, &bpf->ending, slot);
 	return FO_BACKEND_PENDING;
 }
@@ -254,27 +269,35 @@ void fo__bpf_flows_reap(struct fo__bpf *bpf)
 
 /* ---- update and read ---- */
 
-/* DSCP and the way out; the keys stay. */
-int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
-			struct fo_error *err)
+static int write_dscp(struct fo__bpf *bpf, const struct fo__bpf_slot *slot, const uint8_t dscp[2],
+		      struct fo_error *err)
 {
-	struct fo__bpf_slot *slot = slot_of(bpf, flow->cookie, flow->slot);
-
-	if (!slot)
-		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
-				    "the flow is not in the kernel's maps");
-	if (mask & FO_UPDATE_ADJ)
-		return fo__bpf_flow_move(bpf, flow, err);
-	if (!(mask & FO_UPDATE_DSCP))
-		return 0;
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_mark change = {.to = slot->in[1 - dir] << 8 | flow->flow->dscp[dir]};
+		struct fo__bpf_mark change = {.to = slot->in[1 - dir] << 8 | dscp[dir]};
 
 		if (fo__bpf_mark(bpf, slot->family, &slot->key[dir], &change))
 			return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "dscp", 0,
 					    "the kernel did not change the flow");
 	}
 	return 0;
+}
+
+int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
+			struct fo_error *err)
+{
+	struct fo__bpf_slot *slot = slot_of(bpf, flow->cookie, flow->slot);
+	int code = 0;
+
+	if (!slot)
+		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
+				    "the flow is not in the kernel's maps");
+	if (mask & FO_UPDATE_ADJ)
+		code = fo__bpf_flow_move(bpf, flow, err);
+	else if (mask & FO_UPDATE_DSCP)
+		code = write_dscp(bpf, slot, flow->flow->dscp, err);
+	if (!code)
+		note_words(slot, flow);
+	return code;
 }
 
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot)

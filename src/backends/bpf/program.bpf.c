@@ -58,6 +58,10 @@ int fo_mark(struct fo__bpf_mark *mark)
 		__sync_fetch_and_xor(&flow->in, mark->flip);
 	if (mark->to)
 		flow->to = mark->to;
+	if (mark->packets) {
+		__sync_fetch_and_add(&flow->packets, mark->packets);
+		__sync_fetch_and_add(&flow->bytes, mark->bytes);
+	}
 	mark->flow = *flow;
 	mark->found = 1;
 	return 0;

@@ -61,7 +61,7 @@ void fo__bpf_report(struct fo__bpf *bpf, uint32_t slot, unsigned int dir, const 
 	}
 }
 
-static void report_number(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen)
+void fo__bpf_report_number(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen)
 {
 	if (number >> 1 < bpf->n_slots && bpf->slots[number >> 1].life == FO__BPF_LIVE)
 		fo__bpf_report(bpf, number >> 1, number & 1, seen);
@@ -114,7 +114,7 @@ static int iterate(struct fo__bpf *bpf)
 					    .in = seen[i].in,
 					    .last = seen[i].last};
 
-		report_number(bpf, seen[i].slot, &flow);
+		bpf->see(bpf, seen[i].slot, &flow);
 	}
 	return 0;
 }
@@ -138,7 +138,7 @@ static int read_batch(struct fo__bpf *bpf)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct fo__bpf_flow *flow = bpf->sweep_map ? &value.v6[i].flow : &value.v4[i].flow;
 
-		report_number(bpf, flow->slot, flow);
+		bpf->see(bpf, flow->slot, flow);
 	}
 	bpf->batch = next;
 	bpf->batch_started = true;
@@ -176,4 +176,13 @@ void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us)
 		if (++bpf->sweep_map == 2)
 			bpf->sweep_running = false;
 	} while (bpf->sweep_running && now_us() < end);
+}
+
+void fo__bpf_sweep_all(struct fo__bpf *bpf)
+{
+	bpf->sweep_running = false;
+	bpf->next_sweep_ms = 0;
+	do
+		fo__bpf_sweep(bpf, 1000000);
+	while (bpf->sweep_running);
 }
