@@ -81,14 +81,17 @@ ALWAYS __u32 rewrite_ip(void *ip, const struct fo__bpf_flow *flow, int v6)
 	return 0;
 }
 
-/* Ports or identifier, and the whole L4 checksum. l4 has been checked for the header of proto. */
-ALWAYS void rewrite_l4(void *l4, __u8 proto, const struct fo__bpf_flow *flow)
+/* Ports or identifier, and the whole L4 checksum. l4 has been checked for eight bytes, and for the header of TCP as well; of
+ * that, verifiers before Linux 6.4 have no memory here. -1: it was not. */
+ALWAYS int rewrite_l4(void *l4, const void *end, __u8 proto, const struct fo__bpf_flow *flow)
 {
 	struct udphdr *udp = l4;
 	struct tcphdr *tcp = l4;
 	struct echo *echo = l4;
 
 	if (proto == IPPROTO_TCP) {
+		if ((void *)(tcp + 1) > end)
+			return -1;
 		tcp->source = flow->new_sport;
 		tcp->dest = flow->new_dport;
 		tcp->check = csum_apply(tcp->check, flow->l4_delta);
@@ -104,6 +107,7 @@ ALWAYS void rewrite_l4(void *l4, __u8 proto, const struct fo__bpf_flow *flow)
 		echo->id = flow->new_sport;
 		echo->checksum = csum_apply(echo->checksum, flow->l4_delta);
 	}
+	return 0;
 }
 
 /* The L2 header of n bytes (14, 18, 22, 26 or 30) at start, before an IP packet of ip_len bytes. */

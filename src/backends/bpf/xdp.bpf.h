@@ -8,8 +8,7 @@
 
 #include "rewrite.bpf.h"
 
-#define TCP_MIN 20u
-#define L4_MIN	8u
+#define L4_MIN 8u
 
 /* Make the frame n + ip_len bytes long, the IP header n bytes from its start. 0, or as it was. */
 ALWAYS int xdp_resize(struct xdp_md *ctx, __u32 length, const struct frame *frame, __u32 n)
@@ -99,10 +98,10 @@ ALWAYS int xdp_ip(struct xdp_md *ctx, __u32 length, struct frame *frame, int v6)
 	end = (void *)(long)ctx->data_end;
 	ip = data + n;
 	l4 = ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-	if (l4 + (frame->proto == IPPROTO_TCP ? TCP_MIN : L4_MIN) > end || data + 30 > end)
+	if (l4 + L4_MIN > end || data + 30 > end)
 		return xdp_lost();
-	if (flow->in & FO__BPF_NAT)
-		rewrite_l4(l4, frame->proto, flow);
+	if ((flow->in & FO__BPF_NAT) && rewrite_l4(l4, end, frame->proto, flow))
+		return xdp_lost();
 	rewrite_ip(ip, flow, v6);
 	write_l2(data, to, n, frame->ip_len, v6);
 	return xdp_send(flow, to, frame->ip_len);
