@@ -357,6 +357,14 @@ static int bpf_flow_add(void *priv, const struct fo_backend_flow *flow, unsigned
 	return fo__bpf_flow_add(priv, flow, err);
 }
 
+static void bpf_flow_add_many(void *priv, const struct fo_backend_flow *flows, size_t n, unsigned int *states,
+			      int *results, struct fo_error *errs)
+{
+	for (size_t i = 0; i < n; i++)
+		states[i] = FO_STATE_ACTIVE;
+	fo__bpf_flow_add_many(priv, flows, n, results, errs);
+}
+
 static int bpf_flow_del(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err)
 {
 	return fo__bpf_flow_del(priv, cookie, slot, err);
@@ -468,6 +476,7 @@ const struct fo_backend fo__backend_bpf = {
 	.create = bpf_create,
 	.destroy = bpf_destroy,
 	.flow_add = bpf_flow_add,
+	.flow_add_many = bpf_flow_add_many,
 	.flow_del = bpf_flow_del,
 	.flow_update = bpf_flow_update,
 	.flow_stats = bpf_flow_stats,

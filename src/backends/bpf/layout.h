@@ -112,6 +112,32 @@ struct fo__bpf_mark {
 	struct fo__bpf_flow flow;
 };
 
+/* Flows that user space gives to the program fo_add at once, in the map `batch`. */
+#define FO__BPF_BATCH 128
+
+struct fo__bpf_direction {
+	union {
+		struct fo__bpf_key4 v4;
+		struct fo__bpf_key6 v6;
+	} key;
+	union {
+		struct fo__bpf_flow flow;
+		struct fo__bpf_flow4 v4;
+		struct fo__bpf_flow6 v6;
+	} element;
+};
+
+struct fo__bpf_pair {
+	struct fo__bpf_direction dir[2];
+	__u32 family; /* 4 or 6 */
+	__s32 result; /* answer: 0 or -errno, and nothing of it is there */
+};
+
+struct fo__bpf_many {
+	__u32 n;
+	__u32 done; /* answer: those looked at */
+};
+
 /* Sent once when a flow's first FIN or RST is seen. */
 struct fo__bpf_event {
 	__u32 slot; /* as in fo__bpf_flow */

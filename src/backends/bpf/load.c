@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The library's own words go into its errors. */
 static int silent(enum libbpf_print_level level, const char *format, va_list args)
@@ -93,6 +94,7 @@ static void note_descriptors(struct fo__bpf *bpf)
 	bpf->program_frags = bpf_program__fd(program->progs.fo_xdp_frags);
 	bpf->program_tc = bpf_program__fd(program->progs.fo_tc);
 	bpf->program_mark = bpf_program__fd(program->progs.fo_mark);
+	bpf->program_add = bpf_program__fd(program->progs.fo_add);
 }
 
 static struct bpf_link *iterate(const struct fo__bpf *bpf, enum fo__bpf_map map)
@@ -121,6 +123,19 @@ static void load_sweep(struct fo__bpf *bpf)
 	bpf->sweep = NULL;
 }
 
+#define BATCH_SIZE (FO__BPF_BATCH * sizeof(struct fo__bpf_pair))
+
+static int open_batch(struct fo__bpf *bpf)
+{
+	void *memory = mmap(NULL, BATCH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    bpf_map__fd(bpf->program->maps.batch), 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	bpf->batch = memory;
+	return 0;
+}
+
 /* Of maps that are in use, too: all that a new process says of itself. */
 static int write_config(const struct fo__bpf *bpf)
 {
@@ -143,6 +158,8 @@ int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err)
 	}
 	if (!code)
 		code = program_bpf__load(bpf->program);
+	if (!code)
+		code = open_batch(bpf);
 	if (!code) {
 		note_descriptors(bpf);
 		/* That of an earlier process says ready, and goes on saying so. */
@@ -164,6 +181,8 @@ int fo__bpf_lease(struct fo__bpf *bpf)
 
 void fo__bpf_unload(struct fo__bpf *bpf)
 {
+	if (bpf->batch)
+		(void)munmap(bpf->batch, BATCH_SIZE);
 	for (unsigned int i = 0; i < 2; i++)
 		bpf_link__destroy(bpf->sweep_link[i]);
 	sweep_bpf__destroy(bpf->sweep);

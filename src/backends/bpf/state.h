@@ -162,7 +162,8 @@ struct fo__bpf {
 	int map[FO__BPF_MAPS];
 	struct fo__bpf_config config;
 	struct fo__bpf_pins pins;
-	int program_xdp, program_frags, program_tc, program_mark;
+	int program_xdp, program_frags, program_tc, program_mark, program_add;
+	struct fo__bpf_pair *batch;	/* FO__BPF_BATCH of them, which the program sees */
 	struct bpf_link *sweep_link[2]; /* over flows4, flows6 */
 
 	struct fo__bpf_device devices[FO__BPF_DEVICES];
@@ -190,12 +191,12 @@ struct fo__bpf {
 	bool leased; /* a device has a clsact filter, which outlives this process */
 	uint64_t next_lease_jiffies;
 	uint64_t next_sweep_ms;
-	bool sweep_running, batch_started;
+	bool sweep_running, sweep_started;
 	/* Who is told of each direction: the library, or what adopts flows. */
 	void (*see)(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
 	struct fo__bpf_adoption *adoption; /* of see, during create() */
 	uint32_t sweep_map;		   /* 0: flows4, 1: flows6 */
-	uint32_t batch;			   /* where the next batch begins */
+	uint32_t sweep_next;		   /* where the next batch begins */
 	int sweeping;			   /* descriptor of the iteration under way, -1: none */
 	int epoll;
 };
@@ -247,6 +248,8 @@ void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
 
 /* flows.c */
 int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
+void fo__bpf_flow_add_many(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
+			   struct fo_error *errs);
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err);
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
 			struct fo_error *err);

@@ -130,8 +130,8 @@ static int read_batch(struct fo__bpf *bpf)
 	union fo__bpf_key key[BATCH];
 	uint32_t n = BATCH, next;
 	int map = bpf->map[bpf->sweep_map ? FO__BPF_FLOWS6 : FO__BPF_FLOWS4];
-	int code = bpf_map_lookup_batch(map, bpf->batch_started ? &bpf->batch : NULL, &next, key, &value, &n,
-					NULL);
+	int code = bpf_map_lookup_batch(map, bpf->sweep_started ? &bpf->sweep_next : NULL, &next, key, &value,
+					&n, NULL);
 
 	if (code && errno != ENOENT)
 		return 1;
@@ -140,8 +140,8 @@ static int read_batch(struct fo__bpf *bpf)
 
 		bpf->see(bpf, flow->slot, flow);
 	}
-	bpf->batch = next;
-	bpf->batch_started = true;
+	bpf->sweep_next = next;
+	bpf->sweep_started = true;
 	return code ? 1 : 0;
 }
 
@@ -172,7 +172,7 @@ void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us)
 		if (!step(bpf))
 			continue;
 		sweep_end(bpf);
-		bpf->batch_started = false;
+		bpf->sweep_started = false;
 		if (++bpf->sweep_map == 2)
 			bpf->sweep_running = false;
 	} while (bpf->sweep_running && now_us() < end);
