@@ -170,13 +170,24 @@ enum fo__bpf_reason {
 	FO__BPF_R_MAX = 32
 };
 
-/* What the program fo_sweep writes for each direction. */
+/* What the program fo_sweep writes for each direction that has something to say. */
 struct fo__bpf_seen {
 	__u64 packets;
 	__u64 bytes;
 	__u32 in;
 	__u32 last;
 	__u32 slot;
+	__u32 valid; /* 0: padding */
+};
+
+/* One read of the sweep ends when so many have something to say, or, padded, when it has passed over so many that have not. */
+#define FO__BPF_SWEEP_SEEN 256
+#define FO__BPF_SWEEP_PAST 4096
+
+struct fo__bpf_sweep {
+	__u32 since; /* jiffies: directions whose last packet came before have nothing to say */
+	__u32 all;   /* ... but all have */
+	__u32 past;
 	__u32 zero;
 };
 

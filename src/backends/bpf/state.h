@@ -195,9 +195,11 @@ struct fo__bpf {
 	/* Who is told of each direction: the library, or what adopts flows. */
 	void (*see)(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
 	struct fo__bpf_adoption *adoption; /* of see, during create() */
-	uint32_t sweep_map;		   /* 0: flows4, 1: flows6 */
-	uint32_t sweep_next;		   /* where the next batch begins */
-	int sweeping;			   /* descriptor of the iteration under way, -1: none */
+	struct fo__bpf_sweep sweep_state;
+	uint32_t swept_jiffies; /* when the last sweep began */
+	uint32_t sweep_map;	/* 0: flows4, 1: flows6 */
+	uint32_t sweep_next;	/* where the next batch begins */
+	int sweeping;		/* descriptor of the iteration under way, -1: none */
 	int epoll;
 };
 

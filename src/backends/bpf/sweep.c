@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sweep.c - what the program counted and saw, from the maps to the library. Neighbours: state.h, sweep.bpf.c.
  *
- * Once a second every direction is read, in slices: inside the kernel where it has iterators, else in batches of the map.
+ * Once a second every direction is looked at, in slices, and those that had a packet since are read: inside the kernel where it has iterators, else in batches of the map.
  * A FIN or RST comes by the ring at once; what did not fit into the ring is found by the flag that the sweep reads.
  */
 #include "backends/bpf/state.h"
+
+#include "sweep.skel.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -14,7 +16,7 @@
 #include <unistd.h>
 
 #define SWEEP_MS 1000u
-#define BATCH	 256u
+#define BATCH	 FO__BPF_SWEEP_SEEN
 
 static uint64_t now_us(void)
 {
@@ -114,12 +116,21 @@ static int iterate(struct fo__bpf *bpf)
 					    .in = seen[i].in,
 					    .last = seen[i].last};
 
-		bpf->see(bpf, seen[i].slot, &flow);
+		if (seen[i].valid)
+			bpf->see(bpf, seen[i].slot, &flow);
 	}
 	return 0;
 }
 
 /* ---- in batches ---- */
+
+/* As the program judges. */
+static bool has_news(const struct fo__bpf *bpf, const struct fo__bpf_flow *flow)
+{
+	if (bpf->sweep_state.all || (flow->in & (FO__BPF_FIN | FO__BPF_RST)))
+		return true;
+	return flow->last && (int32_t)(flow->last - bpf->sweep_state.since) >= 0;
+}
 
 static int read_batch(struct fo__bpf *bpf)
 {
@@ -138,7 +149,8 @@ static int read_batch(struct fo__bpf *bpf)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct fo__bpf_flow *flow = bpf->sweep_map ? &value.v6[i].flow : &value.v4[i].flow;
 
-		bpf->see(bpf, flow->slot, flow);
+		if (has_news(bpf, flow))
+			bpf->see(bpf, flow->slot, flow);
 	}
 	bpf->sweep_next = next;
 	bpf->sweep_started = true;
@@ -156,18 +168,31 @@ static int step(struct fo__bpf *bpf)
 	return iterate(bpf);
 }
 
+/* What was counted since the one before began, and the jiffy in which it did: the program writes the time after the count, and
+ * its last bit is always set. */
+static void begin(struct fo__bpf *bpf, uint64_t now_ms)
+{
+	struct fo__bpf_sweep *state = &bpf->sweep_state;
+
+	state->since = bpf->swept_jiffies - 2;
+	state->past = 0;
+	bpf->swept_jiffies = (uint32_t)bpf->now_jiffies;
+	if (bpf->sweep)
+		bpf->sweep->bss->fo_state = *state;
+	bpf->sweep_running = true;
+	bpf->sweep_map = 0;
+	bpf->next_sweep_ms = now_ms + SWEEP_MS;
+}
+
 void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us)
 {
 	uint64_t now_ms = bpf->ops->now_ms(bpf->host), end = now_us() + max_us;
 
 	if (!bpf->sweep_running && now_ms < bpf->next_sweep_ms)
 		return;
-	if (!bpf->sweep_running) {
-		bpf->sweep_running = true;
-		bpf->sweep_map = 0;
-		bpf->next_sweep_ms = now_ms + SWEEP_MS;
-	}
 	bpf->now_jiffies = fo__bpf_jiffies(bpf);
+	if (!bpf->sweep_running)
+		begin(bpf, now_ms);
 	do {
 		if (!step(bpf))
 			continue;
@@ -182,7 +207,9 @@ void fo__bpf_sweep_all(struct fo__bpf *bpf)
 {
 	bpf->sweep_running = false;
 	bpf->next_sweep_ms = 0;
+	bpf->sweep_state.all = 1;
 	do
 		fo__bpf_sweep(bpf, 1000000);
 	while (bpf->sweep_running);
+	bpf->sweep_state.all = 0;
 }
