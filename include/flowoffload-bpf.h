@@ -36,13 +36,23 @@ enum fo_bpf_attach {
 
 #define FO_BPF_LEASE_MS 10000u
 
+/* How the kernel's counters are read. By itself the backend takes the best way that the kernel has, and looks flow by flow
+ * where the table is nearly empty; another is for tests. */
+enum fo_bpf_sweep {
+	FO_BPF_SWEEP_AUTO = 0,
+	FO_BPF_SWEEP_ITERATOR = 1, /* inside the kernel, what has news alone; needs the kernel's BTF */
+	FO_BPF_SWEEP_BATCH = 2,	   /* many elements a call */
+	FO_BPF_SWEEP_KEYS = 3,	   /* key by key */
+	FO_BPF_SWEEP_FLOWS = 4	   /* flow by flow */
+};
+
 /* Of fo_bpf_options.pins. */
 #define FO_BPF_PINS "/sys/fs/bpf/flowoffload"
 
 struct fo_bpf_options {
 	size_t size;
 	uint32_t attach; /* enum fo_bpf_attach */
-	uint32_t reserved;
+	uint32_t sweep;	 /* enum fo_bpf_sweep */
 	const char *pins; /* with FO_TABLE_PERSIST: the table's folder, which holds nothing else; NULL: FO_BPF_PINS */
 };
 

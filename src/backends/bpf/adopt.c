@@ -124,7 +124,7 @@ static int adopt_flow(struct fo__bpf *bpf, struct fo__bpf_slot *slot, const stru
 		bpf->sides[slot->in[dir]].refs++;
 		fo__bpf_report(bpf, (uint32_t)(slot - bpf->slots), dir, &seen);
 	}
-	bpf->n_living++;
+	fo__bpf_lives(bpf, (uint32_t)(slot - bpf->slots));
 	return 0;
 }
 

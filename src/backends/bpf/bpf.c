@@ -85,7 +85,7 @@ static int options_take(const struct fo_table_options *options, struct fo_bpf_op
 	if (given->size < OPTIONS_MIN || given->size > sizeof(*own))
 		return -EINVAL;
 	memcpy(own, given, given->size);
-	return own->attach > FO_BPF_ATTACH_CLSACT || own->reserved ? -EINVAL : 0;
+	return own->attach > FO_BPF_ATTACH_CLSACT || own->sweep > FO_BPF_SWEEP_FLOWS ? -EINVAL : 0;
 }
 
 /* What is asked for, or follows from what is needed. */
@@ -252,7 +252,9 @@ static void describe_hooks(const struct fo__bpf *bpf, struct fo_caps *caps)
 static void set_up(struct fo__bpf *bpf, const struct fo_backend_config *config)
 {
 	struct timespec tick = {.tv_nsec = 4000000};
+	struct fo_bpf_options own;
 
+	(void)options_take(config->options, &own); /* was looked at before */
 	*bpf = (struct fo__bpf){.host = config->host,
 				.ops = config->ops,
 				.n_slots = config->slots,
@@ -264,6 +266,7 @@ static void set_up(struct fo__bpf *bpf, const struct fo_backend_config *config)
 				.ending = {FO__BPF_NONE, FO__BPF_NONE},
 				.waiting = {FO__BPF_NONE, FO__BPF_NONE},
 				.pins = {.folder = -1},
+				.sweep_wanted = own.sweep,
 				.attach = attach_of(config->options)};
 	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
 		bpf->devices[i].link = -1;

@@ -180,12 +180,20 @@ static void run_batch(struct fo__bpf *bpf, uint32_t n)
 	(void)bpf_prog_test_run_opts(bpf->program_add, &run);
 }
 
+void fo__bpf_lives(struct fo__bpf *bpf, uint32_t slot)
+{
+	bpf->n_living++;
+	bpf->n_living6 += bpf->slots[slot].family == FO_FAMILY_IPV6;
+	if (bpf->slots_high <= slot)
+		bpf->slots_high = slot + 1;
+}
+
 static int settle(struct fo__bpf *bpf, const struct fo_backend_flow *flow, int result, struct fo_error *err)
 {
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
 
 	if (!result) {
-		bpf->n_living++;
+		fo__bpf_lives(bpf, flow->slot);
 		return 0;
 	}
 	slot->life = FO__BPF_FREE;
@@ -264,6 +272,7 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
 	flow->life = FO__BPF_ENDING;
 	bpf->n_living--;
+	bpf->n_living6 -= flow->family == FO_FAMILY_IPV6;
 	queue_append(bpf, &bpf->ending, slot);
 	return FO_BACKEND_PENDING;
 }

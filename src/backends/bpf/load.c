@@ -108,7 +108,8 @@ static struct bpf_link *iterate(const struct fo__bpf *bpf, enum fo__bpf_map map)
 /* Needs the kernel's BTF: what it lacks, batches make good. */
 static void load_sweep(struct fo__bpf *bpf)
 {
-	bpf->sweep = sweep_bpf__open_and_load();
+	if (bpf->sweep_wanted <= FO_BPF_SWEEP_ITERATOR)
+		bpf->sweep = sweep_bpf__open_and_load();
 	if (!bpf->sweep)
 		return;
 	bpf->sweep_link[0] = iterate(bpf, FO__BPF_FLOWS4);
@@ -168,6 +169,9 @@ int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err)
 	if (!code)
 		load_sweep(bpf);
 	fo__bpf_unquiet(before);
+	if (!code && bpf->sweep_wanted == FO_BPF_SWEEP_ITERATOR && !bpf->sweep)
+		return fo__bpf_fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, "sweep", 0,
+				    "this kernel has no iterators over maps: leave the way to the backend");
 	return code ? explain_load(code, err) : 0;
 }
 

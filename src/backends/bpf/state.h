@@ -169,7 +169,7 @@ struct fo__bpf {
 	struct fo__bpf_device devices[FO__BPF_DEVICES];
 
 	struct fo__bpf_slot *slots;
-	uint32_t n_slots, n_living;
+	uint32_t n_slots, slots_high, n_living, n_living6; /* slots ever used are below slots_high */
 	struct fo__bpf_queue ending, waiting; /* marked since the period began; for the period under way */
 	uint64_t period;		      /* that `waiting` waits for; 0: none */
 
@@ -196,10 +196,13 @@ struct fo__bpf {
 	void (*see)(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
 	struct fo__bpf_adoption *adoption; /* of see, during create() */
 	struct fo__bpf_sweep sweep_state;
-	uint32_t swept_jiffies; /* when the last sweep began */
-	uint32_t sweep_map;	/* 0: flows4, 1: flows6 */
-	uint32_t sweep_next;	/* where the next batch begins */
-	int sweeping;		/* descriptor of the iteration under way, -1: none */
+	uint32_t swept_jiffies;		  /* when the last sweep began */
+	uint32_t sweep_wanted, sweep_way; /* enum fo_bpf_sweep; of the sweep under way */
+	bool batch_fails;		  /* this kernel reads no batches */
+	union fo__bpf_key sweep_key;
+	uint32_t sweep_map;  /* 0: flows4, 1: flows6 */
+	uint32_t sweep_next; /* where the next batch begins */
+	int sweeping;	     /* descriptor of the iteration under way, -1: none */
 	int epoll;
 };
 
@@ -249,6 +252,7 @@ uint32_t fo__bpf_side_ingress(const struct fo__bpf *bpf, uint32_t side);
 void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
 
 /* flows.c */
+void fo__bpf_lives(struct fo__bpf *bpf, uint32_t slot); /* it is in the map, from now on */
 int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
 void fo__bpf_flow_add_many(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
 			   struct fo_error *errs);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* sweep.c - what the program counted and saw, from the maps to the library. Neighbours: state.h, sweep.bpf.c.
  *
- * Once a second every direction is looked at, in slices, and those that had a packet since are read: inside the kernel where it has iterators, else in batches of the map.
+ * Once a second every direction is looked at, in slices, and those that had a packet since are read: inside the kernel where it has iterators, else in batches of the map, else key by key.
  * A FIN or RST comes by the ring at once; what did not fit into the ring is found by the flag that the sweep reads.
  */
 #include "backends/bpf/state.h"
@@ -144,8 +144,13 @@ static int read_batch(struct fo__bpf *bpf)
 	int code = bpf_map_lookup_batch(map, bpf->sweep_started ? &bpf->sweep_next : NULL, &next, key, &value,
 					&n, NULL);
 
-	if (code && errno != ENOENT)
-		return 1;
+	if (code && errno != ENOENT) {
+		/* What was told already is told again, as nothing new. */
+		bpf->batch_fails = true;
+		bpf->sweep_way = FO_BPF_SWEEP_KEYS;
+		bpf->sweep_started = false;
+		return 0;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		const struct fo__bpf_flow *flow = bpf->sweep_map ? &value.v6[i].flow : &value.v4[i].flow;
 
@@ -157,15 +162,83 @@ static int read_batch(struct fo__bpf *bpf)
 	return code ? 1 : 0;
 }
 
+/* ---- key by key ---- */
+
+/* A key that is gone when its next one is asked for leads to the first: some are read again, which tells nothing new. */
+static int read_keys(struct fo__bpf *bpf)
+{
+	int map = bpf->map[bpf->sweep_map ? FO__BPF_FLOWS6 : FO__BPF_FLOWS4];
+	union fo__bpf_element element;
+
+	for (uint32_t i = 0; i < BATCH; i++) {
+		if (bpf_map_get_next_key(map, bpf->sweep_started ? &bpf->sweep_key : NULL, &bpf->sweep_key))
+			return 1;
+		bpf->sweep_started = true;
+		if (!bpf_map_lookup_elem(map, &bpf->sweep_key, &element) && has_news(bpf, &element.flow))
+			bpf->see(bpf, element.flow.slot, &element.flow);
+	}
+	return 0;
+}
+
+/* ---- flow by flow ---- */
+
+/* For both maps. Where flows are few, all other ways walk over what is empty, without a stop. */
+static int read_flows(struct fo__bpf *bpf)
+{
+	uint32_t end = bpf->sweep_next + 4 * BATCH, n = 0;
+
+	for (; bpf->sweep_next < bpf->slots_high && bpf->sweep_next < end && n < BATCH / 2;
+	     bpf->sweep_next++) {
+		const struct fo__bpf_slot *slot = &bpf->slots[bpf->sweep_next];
+
+		if (slot->life != FO__BPF_LIVE)
+			continue;
+		(void)fo__bpf_flow_stats(bpf, slot->cookie, bpf->sweep_next);
+		n++;
+	}
+	if (bpf->sweep_next < bpf->slots_high)
+		return 0;
+	bpf->sweep_map = 1;
+	return 1;
+}
+
 /* ---- a sweep ---- */
+
+/* One flow in so many slots: fewer are looked at one by one. */
+#define SPARSE 16u
+
+static uint32_t way_of(const struct fo__bpf *bpf)
+{
+	uint32_t wanted = bpf->sweep_wanted;
+
+	/* Adoption is about what is in the maps, whatever the slots say. */
+	if (bpf->sweep_state.all && wanted == FO_BPF_SWEEP_FLOWS)
+		wanted = FO_BPF_SWEEP_AUTO;
+	if (wanted > FO_BPF_SWEEP_ITERATOR)
+		return wanted == FO_BPF_SWEEP_BATCH && bpf->batch_fails ? FO_BPF_SWEEP_KEYS : wanted;
+	if (wanted == FO_BPF_SWEEP_AUTO && !bpf->sweep_state.all && bpf->n_living < bpf->n_slots / SPARSE)
+		return FO_BPF_SWEEP_FLOWS;
+	if (bpf->sweep)
+		return FO_BPF_SWEEP_ITERATOR;
+	return bpf->batch_fails ? FO_BPF_SWEEP_KEYS : FO_BPF_SWEEP_BATCH;
+}
 
 static int step(struct fo__bpf *bpf)
 {
-	if (!bpf->sweep)
-		return read_batch(bpf);
-	if (bpf->sweeping < 0 && sweep_begin(bpf))
+	if (bpf->sweep_map && !bpf->n_living6 && !bpf->sweep_state.all)
 		return 1;
-	return iterate(bpf);
+	switch (bpf->sweep_way) {
+	case FO_BPF_SWEEP_BATCH:
+		return read_batch(bpf);
+	case FO_BPF_SWEEP_KEYS:
+		return read_keys(bpf);
+	case FO_BPF_SWEEP_FLOWS:
+		return read_flows(bpf);
+	default:
+		if (bpf->sweeping < 0 && sweep_begin(bpf))
+			return 1;
+		return iterate(bpf);
+	}
 }
 
 /* What was counted since the one before began, and the jiffy in which it did: the program writes the time after the count, and
@@ -180,6 +253,9 @@ static void begin(struct fo__bpf *bpf, uint64_t now_ms)
 	if (bpf->sweep)
 		bpf->sweep->bss->fo_state = *state;
 	bpf->sweep_running = true;
+	bpf->sweep_way = way_of(bpf);
+	bpf->sweep_started = false;
+	bpf->sweep_next = 0;
 	bpf->sweep_map = 0;
 	bpf->next_sweep_ms = now_ms + SWEEP_MS;
 }
