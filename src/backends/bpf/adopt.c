@@ -12,12 +12,13 @@
 #include <errno.h>
 #include <string.h>
 
-/* What the maps have of one slot. */
+/* What the maps have of one slot: one cache line, since the maps have no order. */
 struct found {
-	uint32_t last[2];
-	uint8_t seen;  /* bits of directions */
-	uint8_t flags; /* FIN and RST of both */
-	bool bad;      /* or not whole */
+	uint64_t packets[2], bytes[2];
+	uint32_t in[2], last[2];
+	uint8_t seen; /* bits of directions */
+	bool twice;
+	uint8_t unused[14];
 };
 
 struct fo__bpf_adoption {
@@ -30,21 +31,18 @@ static void see(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow 
 {
 	struct fo__bpf_adoption *adoption = bpf->adoption;
 	uint32_t at = number >> 1, dir = number & 1;
-	struct fo__bpf_slot *slot;
 	struct found *found;
 
 	adoption->n_elements++;
 	if (at >= bpf->n_slots)
 		return;
-	slot = &bpf->slots[at];
 	found = &adoption->found[at];
-	found->bad |= (found->seen & 1u << dir) || (seen->in & (FO__BPF_DEAD | FO__BPF_INACTIVE)) ||
-		      seen->in >> 8 != slot->in[dir];
+	found->twice |= (found->seen & 1u << dir) != 0;
 	found->seen |= (uint8_t)(1u << dir);
-	found->flags |= (uint8_t)(seen->in & (FO__BPF_FIN | FO__BPF_RST));
+	found->packets[dir] = seen->packets;
+	found->bytes[dir] = seen->bytes;
+	found->in[dir] = seen->in;
 	found->last[dir] = seen->last;
-	slot->packets[dir] = seen->packets;
-	slot->bytes[dir] = seen->bytes;
 }
 
 /* ---- one flow ---- */
@@ -58,12 +56,14 @@ static bool is_whole(const struct fo__bpf *bpf, uint32_t at, const struct found 
 {
 	const struct fo__bpf_slot *slot = &bpf->slots[at];
 
-	if (slot->life != FO__BPF_LIVE || found->bad || found->seen != 3 || (uint32_t)slot->cookie != at ||
+	if (slot->life != FO__BPF_LIVE || found->twice || found->seen != 3 || (uint32_t)slot->cookie != at ||
 	    (slot->family != FO_FAMILY_IPV4 && slot->family != FO_FAMILY_IPV6))
 		return false;
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		uint32_t side = slot->in[dir];
 
+		if (found->in[dir] & (FO__BPF_DEAD | FO__BPF_INACTIVE) || found->in[dir] >> 8 != side)
+			return false;
 		if (!side || side >= FO__BPF_SIDES || !bpf->sides[side].id ||
 		    where_of(slot, dir) >> 8 != fo__bpf_side_ingress(bpf, side))
 			return false;
@@ -115,9 +115,9 @@ static int adopt_flow(struct fo__bpf *bpf, struct fo__bpf_slot *slot, const stru
 		return code;
 	slot->closing = false;
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_flow seen = {.packets = slot->packets[dir],
-					    .bytes = slot->bytes[dir],
-					    .in = found->flags,
+		struct fo__bpf_flow seen = {.packets = found->packets[dir],
+					    .bytes = found->bytes[dir],
+					    .in = found->in[dir],
 					    .last = found->last[dir]};
 
 		slot->packets[dir] = slot->bytes[dir] = 0;
