@@ -45,6 +45,7 @@ struct fo_backend_flow {
 	struct fo_tuple out[2];      /* packets arriving as flow->tuple[d] leave as out[d] */
 	const struct fo_adj *in[2];  /* they arrive by in[d] ... */
 	const struct fo_adj *to[2];  /* ... and leave by to[d] (= in[1 - d]) */
+	uint64_t since_ms;           /* table clock: when it was added; 0 in updates, which do not change it */
 };
 
 /* A policy as a device needs it. Valid during the call; copy what you keep. */
@@ -85,6 +86,18 @@ struct fo_host_ops {
 	/* The table's allocator. */
 	void *(*alloc)(struct fo_host *host, size_t size, size_t align);
 	void (*free)(struct fo_host *host, void *ptr, size_t size);
+
+	/* (FO_CAP_PERSIST) What an earlier process left in the device, from within create() alone, once caps are filled in: adjacencies, then flows, in
+	 * ascending order of their slots, then their counters by count(). They are the table's again under the handles and with
+	 * all that their callers gave them; what is refused here is to be removed from the device.
+	 * -EINVAL wrong; -ENODEV its port is not one of this table's; -EEXIST the handle is taken; -ENOMEM. */
+	int (*restore_adj)(struct fo_host *host, fo_adj_id id, const struct fo_adj *adj);
+	/* cookie and slot (its lower half) as flow_add had them; state: FO_STATE_ACTIVE ...; since_ms: when it was added.
+	 * -EINVAL; -ENOENT no such adjacency; -EEXIST a key of it, or its slot, is taken; -ENOSPC; -ENOMEM. */
+	int (*restore_flow)(struct fo_host *host, uint64_t cookie, const struct fo_flow *flow, unsigned int state,
+			    uint64_t since_ms);
+	/* No flow will have this cookie, or an older one: a caller may hold it still. */
+	void (*restore_used)(struct fo_host *host, uint64_t cookie);
 };
 
 struct fo_backend_config {
@@ -109,7 +122,7 @@ struct fo_backend {
 	int (*probe)(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err);
 	/* Open one table. caps: fill in for good. */
 	int (*create)(const struct fo_backend_config *config, struct fo_caps *caps, void **priv, struct fo_error *err);
-	/* Remove everything from the device; no reports during or after it. */
+	/* Remove everything from the device; no reports during or after it. With FO_TABLE_PERSIST, living flows stay. */
 	void (*destroy)(void *priv);
 
 	/* 0: installed (*state says ACTIVE, HARDWARE or PARTIAL; preset to ACTIVE), FO_BACKEND_PENDING: ARMED until state(), or -errno.
@@ -118,7 +131,7 @@ struct fo_backend {
 	/* 0: gone, its last counters reported; FO_BACKEND_PENDING: removed() follows, always (also after refused() would have);
 	 * -errno: still there. A pending add may be deleted. */
 	int (*flow_del)(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err);
-	/* (opt, FO_CAP_FLOW_UPDATE) mask: FO_UPDATE_ bits; also called with FO_UPDATE_ADJ after fo_adj_update() for each flow when
+	/* (opt, FO_CAP_FLOW_UPDATE) mask: FO_UPDATE_ bits (_TAG and _USER with FO_TABLE_PERSIST alone); also called with FO_UPDATE_ADJ after fo_adj_update() for each flow when
 	 * adj_update is NULL. 0 or -errno with nothing changed. */
 	int (*flow_update)(void *priv, const struct fo_backend_flow *flow, uint32_t mask, struct fo_error *err);
 	/* (opt) report fresh counters of one flow by count(), if that can be had at once. */

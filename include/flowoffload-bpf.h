@@ -7,6 +7,14 @@
  * Links of XDP and tcx end with the process. A clsact filter stays: the program then has a lease of FO_BPF_LEASE_MS, which
  * fo_table_poll() renews, and passes everything on when it is over (FO_CAP_CRASH_LEASE instead of FO_CAP_CRASH_GONE). The
  * filter itself is replaced by the next table that is attached to the device in the same way.
+ *
+ * With FO_TABLE_PERSIST maps and links are pinned in a folder of a BPF file system, and the program goes on forwarding when
+ * the process ends, however it ends (FO_CAP_CRASH_LINGERS): nobody ages flows then. The next table that is created with the
+ * same folder, capacity and network namespace has them from the first moment on, with handles, counters and all that their
+ * callers gave; no packet misses the short cut while its program takes the old one's place. A flow that was being added,
+ * changed or ended at the moment of a kill is left out, and its connection carried by the slow path; so are flows of ports
+ * that the new table does not have. fo_flow_walk() shows them; an adjacency that no flow uses is gone, its handle may come
+ * again. fo_table_destroy() leaves living flows to the next process; with none left, it removes everything.
  */
 #ifndef FLOWOFFLOAD_BPF_H
 #define FLOWOFFLOAD_BPF_H
@@ -28,10 +36,24 @@ enum fo_bpf_attach {
 
 #define FO_BPF_LEASE_MS 10000u
 
+/* How the kernel's counters are read. By itself the backend takes the best way that the kernel has, and looks flow by flow
+ * where the table is nearly empty; another is for tests. */
+enum fo_bpf_sweep {
+	FO_BPF_SWEEP_AUTO = 0,
+	FO_BPF_SWEEP_ITERATOR = 1, /* inside the kernel, what has news alone; needs the kernel's BTF */
+	FO_BPF_SWEEP_BATCH = 2,	   /* many elements a call */
+	FO_BPF_SWEEP_KEYS = 3,	   /* key by key */
+	FO_BPF_SWEEP_FLOWS = 4	   /* flow by flow */
+};
+
+/* Of fo_bpf_options.pins. */
+#define FO_BPF_PINS "/sys/fs/bpf/flowoffload"
+
 struct fo_bpf_options {
 	size_t size;
 	uint32_t attach; /* enum fo_bpf_attach */
-	uint32_t reserved;
+	uint32_t sweep;	 /* enum fo_bpf_sweep */
+	const char *pins; /* with FO_TABLE_PERSIST: the table's folder, which holds nothing else; NULL: FO_BPF_PINS */
 };
 
 #ifdef __cplusplus

@@ -243,7 +243,7 @@ struct fo_table_options {
 };
 
 #define FO_TABLE_ALLOW_SYSCTL  (1u << 0) /* sysctls may be changed; each change is reported in fo_caps.text */
-#define FO_TABLE_PERSIST       (1u << 1) /* flows outlive the process (FO_CAP_PERSIST) */
+#define FO_TABLE_PERSIST       (1u << 1) /* flows outlive the process (FO_CAP_PERSIST), and come back with the next one */
 #define FO_TABLE_ACCEPT_LINGER (1u << 2) /* the caller accepts what FO_CAP_CRASH_LINGERS says */
 #define FO_TABLE_ALLOW_FOREIGN (1u << 3) /* share devices with flow tables of others */
 
@@ -257,7 +257,8 @@ struct fo_table_options {
  */
 int fo_table_create(const struct fo_table_options *opts, struct fo_table **out, struct fo_error *err);
 
-/* fo_table_destroy - end all flows and free the table; NULL is accepted. No events are delivered. Workers still
+/* fo_table_destroy - end all flows and free the table; NULL is accepted. With FO_TABLE_PERSIST living flows stay in the
+ * device: the next table that is created there has them, with their handles, counters and all that was given. No events are delivered. Workers still
  * open pass every packet on (FO_R_TABLE_GONE); the memory goes with the last fo_worker_close(). Not from a
  * callback of the same table: ignored there. Thread: control. */
 void fo_table_destroy(struct fo_table *table);

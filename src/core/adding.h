@@ -34,6 +34,9 @@ static inline int fo__adding_is_fresh(const struct fo_table *table, const struct
 /* 0, or -errno: count it, and no more. */
 int fo__adding_take(struct fo_table *table, const struct fo_flow *flow, struct fo__adding *adding,
 		    struct fo_error *err);
+/* The first half of store: what the store needs. spec lives no longer than adding. */
+int fo__adding_resolve(struct fo_table *table, struct fo__adding *adding, struct fo__conn_spec *spec,
+		       struct fo_error *err);
 /* 0, or -errno with nothing left behind and done not to be called. */
 int fo__adding_store(struct fo_table *table, struct fo__adding *adding, struct fo_error *err);
 void fo__adding_tell(const struct fo_table *table, const struct fo__adding *adding,

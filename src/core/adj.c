@@ -48,7 +48,7 @@ void fo__adjs_free(struct fo_table *table)
 	fo__free(&table->store->memory, table->adjs, table->adj_room * sizeof(*table->adjs));
 }
 
-static int grow(struct fo_table *table)
+int fo__adjs_grow(struct fo_table *table)
 {
 	uint32_t room = table->adj_room ? table->adj_room * 2 : FIRST_ROOM;
 	struct fo__adjacency *adjs = fo__alloc(&table->store->memory, room * sizeof(*adjs), 8);
@@ -75,7 +75,7 @@ static int take(struct fo_table *table, uint32_t *out, struct fo_error *err)
 	if (table->adj_high == ADJS_MAX)
 		return fo__fail(err, -ENOSPC, FO_R_FULL, FO_STAGE_RESOLVE, NULL,
 				"%u adjacencies exist; delete some", ADJS_MAX);
-	if (table->adj_high == table->adj_room && grow(table))
+	if (table->adj_high == table->adj_room && fo__adjs_grow(table))
 		return fo__fail(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, NULL,
 				"no memory for another adjacency");
 	*out = table->adj_high++;

@@ -29,8 +29,7 @@ uint32_t fo__flow_state(const struct fo_table *table, uint32_t conn)
 	return cold->life == FO__LIFE_LIVE ? cold->state : FO_STATE_CLOSING;
 }
 
-/* Which ends are translated, from the tuples. */
-static uint32_t nat_bits(const struct fo_tuple tuple[2])
+uint32_t fo__flow_nat(const struct fo_tuple tuple[2])
 {
 	struct fo__nat nat = fo__nat_of(tuple);
 	uint32_t bits = (nat.src_addr || nat.src_port ? FO_NAT_SRC : 0) |
@@ -56,7 +55,7 @@ void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *
 	out->ct_mark = cold->mark;
 	out->timeout_ms = cold->timeout_ms;
 	out->scope = fo__conn_scope(table->store, conn);
-	out->nat = nat_bits(out->tuple);
+	out->nat = fo__flow_nat(out->tuple);
 }
 
 /* ---- delete ---- */
@@ -244,6 +243,13 @@ static uint32_t table_timeout(const struct fo_table *table, uint8_t proto)
 					: table->timeout_icmp_ms;
 }
 
+/* What a backend is told of: who keeps flows for another process has to know all. */
+static uint32_t told_of(const struct fo_table *table)
+{
+	return FO_UPDATE_DSCP | FO_UPDATE_ADJ | FO_UPDATE_TIMEOUT | FO_UPDATE_MARK |
+	       (table->persists ? FO_UPDATE_TAG | FO_UPDATE_USER : 0);
+}
+
 static int update(struct fo_table *table, uint32_t conn, uint32_t mask, const struct fo_flow *from,
 		  struct fo_error *err)
 {
@@ -267,7 +273,7 @@ static int update(struct fo_table *table, uint32_t conn, uint32_t mask, const st
 		return code;
 	fo__backend_flow(table, conn, &flow, &adj[0]->spec, &adj[1]->spec, &told);
 	told.timeout_ms = flow.timeout_ms;
-	if (mask & (FO_UPDATE_DSCP | FO_UPDATE_ADJ | FO_UPDATE_TIMEOUT | FO_UPDATE_MARK)) {
+	if (mask & told_of(table)) {
 		code = fo__call_flow_update(table, &told, mask, err);
 		if (code < 0)
 			return code;

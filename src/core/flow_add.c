@@ -76,6 +76,7 @@ void fo__backend_flow(const struct fo_table *table, uint32_t conn, const struct 
 	out->size = sizeof(*out);
 	out->cookie = fo__conn_id(table->store, conn);
 	out->slot = conn;
+	out->since_ms = 0;
 	out->timeout_ms = table->store->cold[conn].timeout_ms;
 	out->flow = flow;
 	mirror_out(&flow->tuple[0], &flow->tuple[1], &out->out[0]);
@@ -166,10 +167,10 @@ int fo__adding_take(struct fo_table *table, const struct fo_flow *flow, struct f
 	return 0;
 }
 
-int fo__adding_store(struct fo_table *table, struct fo__adding *adding, struct fo_error *err)
+int fo__adding_resolve(struct fo_table *table, struct fo__adding *adding, struct fo__conn_spec *spec,
+		       struct fo_error *err)
 {
 	struct fo_flow *flow = &adding->flow;
-	struct fo__conn_spec spec = {.flow = flow};
 	int code = fo__check_flow(flow, err);
 
 	adding->remember = !code;
@@ -178,13 +179,19 @@ int fo__adding_store(struct fo_table *table, struct fo__adding *adding, struct f
 	if (code)
 		return code;
 	adding->now_ms = fo__about_now(table);
-	spec.now_ms = (uint32_t)adding->now_ms;
+	*spec = (struct fo__conn_spec){.flow = flow, .now_ms = (uint32_t)adding->now_ms};
 	flow->timeout_ms = resolve_timeout(table, flow);
 	for (unsigned int dir = 0; !code && dir < 2; dir++)
-		code = side_of(table, flow, dir, adding->adj[dir], &spec.in[dir]);
-	if (code)
-		return store_failed(table, code, err);
-	return publish(table, &spec, adding->search, &adding->conn, err);
+		code = side_of(table, flow, dir, adding->adj[dir], &spec->in[dir]);
+	return code ? store_failed(table, code, err) : 0;
+}
+
+int fo__adding_store(struct fo_table *table, struct fo__adding *adding, struct fo_error *err)
+{
+	struct fo__conn_spec spec;
+	int code = fo__adding_resolve(table, adding, &spec, err);
+
+	return code ? code : publish(table, &spec, adding->search, &adding->conn, err);
 }
 
 void fo__adding_tell(const struct fo_table *table, const struct fo__adding *adding,
@@ -192,6 +199,7 @@ void fo__adding_tell(const struct fo_table *table, const struct fo__adding *addi
 {
 	fo__backend_flow(table, adding->conn, &adding->flow, &adding->adj[0]->spec, &adding->adj[1]->spec,
 			 told);
+	told->since_ms = adding->now_ms;
 }
 
 fo_flow_id fo__adding_done(struct fo_table *table, const struct fo__adding *adding, int answer,

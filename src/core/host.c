@@ -152,4 +152,7 @@ const struct fo_host_ops fo__host_ops = {
 	.now_ms = host_now,
 	.alloc = host_alloc,
 	.free = host_free,
+	.restore_adj = fo__restore_adj,
+	.restore_flow = fo__restore_flow,
+	.restore_used = fo__restore_used,
 };

@@ -81,6 +81,7 @@ static void set_up(struct fo_table *table, const struct fo_table_options *option
 	table->timeout_udp_ms = options->timeout_udp_ms;
 	table->timeout_icmp_ms = options->timeout_icmp_ms;
 	table->stall_ms = options->stall_ms;
+	table->persists = (options->flags & FO_TABLE_PERSIST) != 0;
 	table->timer_fd = table->epoll_fd = -1;
 	table->armed_ms = UINT64_MAX;
 	table->sweep_next_ms = UINT64_MAX;

@@ -105,6 +105,7 @@ struct fo_table {
 	int sweep_all;	      /* it looks at all flows, expected to end or not */
 	uint64_t sweep_count; /* packets forwarded when the last such pass began */
 
+	int persists;		/* FO_TABLE_PERSIST */
 	int polling;		/* inside fo_table_poll() or fo_table_sync() */
 	int timer_fd, epoll_fd; /* -1: not asked for */
 	uint64_t armed_ms;
@@ -157,6 +158,8 @@ int fo__adj_resolve(const struct fo_table *table, fo_adj_id id, unsigned int dir
 		    struct fo_error *err);
 /* The adjacency of a side; NULL when it was deleted since. */
 const struct fo_adj *fo__side_adj(const struct fo_table *table, uint32_t side, fo_adj_id *id);
+/* Twice the room, or the first. The new places are zero. -ENOMEM. */
+int fo__adjs_grow(struct fo_table *table);
 void fo__adjs_free(struct fo_table *table);
 
 /* policies (policy.c) */
@@ -167,6 +170,12 @@ void fo__policies_free(struct fo_table *table);
 int fo__policy_adopt(struct fo_host *host, fo_policy_id policy, const struct fo_tuple tuple[2],
 		     uint64_t *cookie, uint32_t *slot);
 
+/* What an earlier process left (restore.c): the host's restore_adj(), restore_flow(), restore_used(). */
+int fo__restore_adj(struct fo_host *host, fo_adj_id id, const struct fo_adj *adj);
+int fo__restore_flow(struct fo_host *host, uint64_t cookie, const struct fo_flow *flow, unsigned int state,
+		     uint64_t since_ms);
+void fo__restore_used(struct fo_host *host, uint64_t cookie);
+
 /* flows (flow_add.c, flow.c) */
 /* Who else has the key of a search that was begun, and from that side? 0, -EEXIST or -EBUSY with err. except: a slot
  * that may, or FO__NO_SLOT. */
@@ -174,6 +183,8 @@ int fo__key_taken(struct fo_table *table, struct fo__search *search, const struc
 		  unsigned int dir, uint32_t except, struct fo_error *err);
 /* The living slot of an id, or FO__NO_SLOT with err; notices what workers and dead sides have decided. */
 uint32_t fo__flow_living(struct fo_table *table, fo_flow_id id, struct fo_error *err);
+/* Which ends are translated, from the tuples: FO_NAT_ bits. */
+uint32_t fo__flow_nat(const struct fo_tuple tuple[2]);
 void fo__flow_read(const struct fo_table *table, uint32_t conn, struct fo_flow *out);
 /* What the backend is told about a flow. adj copies must outlive it. */
 void fo__backend_flow(const struct fo_table *table, uint32_t conn, const struct fo_flow *flow,

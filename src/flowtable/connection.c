@@ -133,14 +133,13 @@ static inline void line_fill(struct fo__line *line, const struct fo__conn_spec *
 	fo__store_relaxed(&line->last_ms, spec->now_ms);
 }
 
-static void cold_fill(struct fo_flowtable *table, struct fo__cold *cold, const struct fo__conn_spec *spec)
+static void cold_fill(struct fo_flowtable *table, struct fo__cold *cold, const struct fo__conn_spec *spec,
+		      uint32_t generation)
 {
 	uint32_t timeout_ms = spec->flow->timeout_ms;
 
-	if (!++table->generation)
-		table->generation = 1;
 	memset(cold, 0, sizeof(*cold));
-	cold->generation = table->generation;
+	cold->generation = generation;
 	fo__cold_set_user(cold, spec->flow->user);
 	fo__store_relaxed(&cold->tag, spec->flow->tag);
 	cold->mark = spec->flow->ct_mark;
@@ -151,22 +150,48 @@ static void cold_fill(struct fo_flowtable *table, struct fo__cold *cold, const s
 		memset(&table->shared[cold - table->cold], 0, sizeof(*table->shared));
 }
 
-int fo__conn_prepare(struct fo_flowtable *table, const struct fo__conn_spec *spec, uint32_t *out)
+static void fill(struct fo_flowtable *table, uint32_t conn, const struct fo__conn_spec *spec,
+		 uint32_t generation)
 {
 	struct changes changes;
-	uint32_t conn;
-	int err = slot_take(table, &conn);
 
-	if (err)
-		return err;
 	changes_of(spec->flow->tuple, &changes);
 	line_fill(&table->lines[conn * 2], spec, 0, &changes);
 	line_fill(&table->lines[conn * 2 + 1], spec, 1, &changes);
 	fo__side_ref(table, spec->in[0]);
 	fo__side_ref(table, spec->in[1]);
-	cold_fill(table, &table->cold[conn], spec);
+	cold_fill(table, &table->cold[conn], spec, generation);
 	fo__step(FO__STEP_FILLED);
+}
+
+int fo__conn_prepare(struct fo_flowtable *table, const struct fo__conn_spec *spec, uint32_t *out)
+{
+	uint32_t conn;
+	int err = slot_take(table, &conn);
+
+	if (err)
+		return err;
+	if (!++table->generation)
+		table->generation = 1;
+	fill(table, conn, spec, table->generation);
 	*out = conn;
+	return 0;
+}
+
+int fo__conn_restore(struct fo_flowtable *table, const struct fo__conn_spec *spec, uint32_t conn,
+		     uint32_t generation)
+{
+	if (conn < table->high)
+		return -EEXIST;
+	if (conn >= table->slots || table->living >= table->capacity)
+		return -ENOSPC;
+	/* Those left out are free. */
+	while (table->high < conn)
+		fo__list_append(&table->free, slot_links(table), table->high++);
+	table->high++;
+	fill(table, conn, spec, generation);
+	if (generation > table->generation)
+		table->generation = generation;
 	return 0;
 }
 

@@ -163,6 +163,10 @@ struct fo__conn_spec {
 
 /* Take a slot and fill it in; not published. 0, -ENOSPC (capacity), -EAGAIN (slots wait for reclaim). */
 int fo__conn_prepare(struct fo_flowtable *table, const struct fo__conn_spec *spec, uint32_t *out);
+/* The same for a slot and generation that an earlier process chose. Slots in ascending order, before any other is taken.
+ * 0, -ENOSPC, or -EEXIST: not beyond all slots used so far. */
+int fo__conn_restore(struct fo_flowtable *table, const struct fo__conn_spec *spec, uint32_t conn,
+		     uint32_t generation);
 /* Make it LIVE in the index, both directions or none. 0 or -ENOSPC (crowded). */
 int fo__conn_publish(struct fo_flowtable *table, uint32_t conn);
 /* The same by the two searches for its keys, which no upkeep has come after. */

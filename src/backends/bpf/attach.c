@@ -139,6 +139,16 @@ static uint64_t lease_of(uint32_t map_id)
 	return config.lease_until_jiffies;
 }
 
+/* Is this one of the maps that an earlier process of this table pinned? */
+static bool is_pinned_config(const struct fo__bpf *bpf, uint32_t map_id)
+{
+	struct bpf_map_info info = {0};
+	uint32_t length = sizeof(info);
+
+	return bpf->pins.found && !bpf_obj_get_info_by_fd(bpf->map[FO__BPF_CONFIG], &info, &length) &&
+	       info.id == map_id;
+}
+
 /* The program of a filter with our number: is it one of ours, left by a process that is dead? */
 static bool is_orphan(struct fo__bpf *bpf, uint32_t program_id, char name[BPF_OBJ_NAME_LEN])
 {
@@ -146,14 +156,19 @@ static bool is_orphan(struct fo__bpf *bpf, uint32_t program_id, char name[BPF_OB
 	struct bpf_prog_info info = {.nr_map_ids = 16, .map_ids = (uint64_t)(uintptr_t)maps};
 	int fd = bpf_prog_get_fd_by_id(program_id);
 	uint64_t until = 0;
+	bool pinned = false;
 
 	if (fd < 0)
 		return false;
 	if (!bpf_obj_get_info_by_fd(fd, &info, &length))
-		for (uint32_t i = 0; i < info.nr_map_ids && i < 16 && !until; i++)
+		for (uint32_t i = 0; i < info.nr_map_ids && i < 16 && !until && !pinned; i++) {
 			until = lease_of(maps[i]);
+			pinned = is_pinned_config(bpf, maps[i]);
+		}
 	close(fd);
 	memcpy(name, info.name, BPF_OBJ_NAME_LEN);
+	if (pinned)
+		return true;
 	return until && !strcmp(info.name, "fo_tc") && fo__bpf_jiffies(bpf) > until;
 }
 
@@ -216,8 +231,43 @@ static int attach_tc(struct fo__bpf *bpf, struct fo__bpf_device *device, struct 
 	return attach_clsact(bpf, device, err);
 }
 
-static int attach_device(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how,
-			 struct fo_error *err)
+/* ---- links of an earlier process ---- */
+
+static bool may_be(uint32_t how, enum fo__bpf_hook hook)
+{
+	return (hook == FO__BPF_HOOK_XDP && (how == FO_BPF_ATTACH_XDP || how == FO_BPF_ATTACH_AUTO)) ||
+	       (hook == FO__BPF_HOOK_XDP_GENERIC && how == FO_BPF_ATTACH_XDP_GENERIC) ||
+	       (hook == FO__BPF_HOOK_TCX && (how == FO_BPF_ATTACH_TC || how == FO_BPF_ATTACH_AUTO));
+}
+
+/* The new program takes the place of the old one between two packets. */
+static int swap(const struct fo__bpf *bpf, int link, enum fo__bpf_hook hook)
+{
+	if (hook == FO__BPF_HOOK_TCX)
+		return bpf_link_update(link, bpf->program_tc, NULL);
+	return bpf_link_update(link, bpf->program_xdp, NULL) &&
+	       bpf_link_update(link, bpf->program_frags, NULL);
+}
+
+static bool adopt_link(const struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how)
+{
+	for (enum fo__bpf_hook hook = FO__BPF_HOOK_XDP; hook <= FO__BPF_HOOK_TCX; hook++) {
+		int link = fo__bpf_pin_find(bpf, device->port, hook);
+
+		if (link >= 0 && may_be(how, hook) && !swap(bpf, link, hook)) {
+			device->link = link;
+			device->hook = hook;
+			return true;
+		}
+		/* Of a device that is gone, or another place is asked for. */
+		if (link >= 0)
+			close(link);
+		fo__bpf_pin_drop(bpf, device->port, hook);
+	}
+	return false;
+}
+
+static int attach_by(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how, struct fo_error *err)
 {
 	switch (how) {
 	case FO_BPF_ATTACH_XDP:
@@ -235,12 +285,32 @@ static int attach_device(struct fo__bpf *bpf, struct fo__bpf_device *device, uin
 	}
 }
 
+static int attach_device(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how,
+			 struct fo_error *err)
+{
+	int code = adopt_link(bpf, device, how) ? 0 : attach_by(bpf, device, how, err);
+
+	if (!code && device->link >= 0 && fo__bpf_pin_link(bpf, device) && errno != EEXIST)
+		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno,
+				    "the link of port %u cannot be pinned", device->port);
+	return code;
+}
+
+/* The next process goes on with it. */
+static void leave_device(struct fo__bpf_device *device)
+{
+	if (device->link >= 0)
+		close(device->link);
+	*device = (struct fo__bpf_device){.link = -1};
+}
+
 static void detach_device(struct fo__bpf *bpf, struct fo__bpf_device *device)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)device->port, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, options, .priority = CLSACT_PRIORITY, .handle = CLSACT_HANDLE);
 	fo__bpf_print *before = fo__bpf_quiet();
 
+	fo__bpf_pin_drop(bpf, device->port, device->hook);
 	if (device->link >= 0)
 		close(device->link);
 	if (device->hook == FO__BPF_HOOK_CLSACT) {
@@ -292,7 +362,10 @@ void fo__bpf_device_del(struct fo__bpf *bpf, uint32_t port)
 
 void fo__bpf_detach(struct fo__bpf *bpf)
 {
-	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
-		if (bpf->devices[i].port)
+	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++) {
+		if (bpf->devices[i].port && bpf->pins.leave)
+			leave_device(&bpf->devices[i]);
+		else if (bpf->devices[i].port)
 			detach_device(bpf, &bpf->devices[i]);
+	}
 }

@@ -21,7 +21,7 @@
 	 FO_CAP_DSCP | FO_CAP_INGRESS | FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE | FO_CAP_PUNT_SYN |           \
 	 FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_PUNT_MAC | FO_CAP_DELETE_KEEPS_CT |                      \
 	 FO_CAP_GUARDS_VERIFIED | FO_CAP_COUNTERS_FAST | FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT |            \
-	 FO_CAP_CALLER_NEIGH)
+	 FO_CAP_CALLER_NEIGH | FO_CAP_PERSIST)
 
 #define AGE_GRANULARITY_MS 2000u
 #define RANK		   50u
@@ -71,41 +71,56 @@ static void netns_leave(int back)
 
 /* ---- create and destroy ---- */
 
-static const struct fo_bpf_options *options_of(const struct fo_table_options *options)
+/* Of the first version of the struct. */
+#define OPTIONS_MIN offsetof(struct fo_bpf_options, pins)
+
+/* What a caller compiled against an older header does not know of is zero. */
+static int options_take(const struct fo_table_options *options, struct fo_bpf_options *own)
 {
-	return options ? options->backend_options : NULL;
+	const struct fo_bpf_options *given = options ? options->backend_options : NULL;
+
+	memset(own, 0, sizeof(*own));
+	if (!given)
+		return 0;
+	if (given->size < OPTIONS_MIN || given->size > sizeof(*own))
+		return -EINVAL;
+	memcpy(own, given, given->size);
+	return own->attach > FO_BPF_ATTACH_CLSACT || own->sweep > FO_BPF_SWEEP_FLOWS ? -EINVAL : 0;
 }
 
 /* What is asked for, or follows from what is needed. */
 static uint32_t attach_of(const struct fo_table_options *options)
 {
-	const struct fo_bpf_options *own = options_of(options);
+	struct fo_bpf_options own;
 
-	if (own && own->attach)
-		return own->attach;
+	if (!options_take(options, &own) && own.attach)
+		return own.attach;
 	return options && (options->needs & FO_CAP_EGRESS_QDISC) ? FO_BPF_ATTACH_TC : FO_BPF_ATTACH_AUTO;
 }
 
 /* XDP goes round the queueing discipline of the device that it leaves by; a filter stays when its owner is killed. */
-static uint64_t caps_of(uint32_t attach)
+static uint64_t caps_of(uint32_t attach, bool persists)
 {
 	bool xdp = attach == FO_BPF_ATTACH_XDP || attach == FO_BPF_ATTACH_XDP_GENERIC;
 	bool filter = attach == FO_BPF_ATTACH_CLSACT || (!xdp && !fo__bpf_has_tcx());
 
-	return CAN | (xdp ? 0 : FO_CAP_EGRESS_QDISC) | (filter ? FO_CAP_CRASH_LEASE : FO_CAP_CRASH_GONE);
+	return CAN | (xdp ? 0 : FO_CAP_EGRESS_QDISC) |
+	       (persists ? FO_CAP_CRASH_LINGERS
+		: filter ? FO_CAP_CRASH_LEASE
+			 : FO_CAP_CRASH_GONE);
 }
 
 static int bpf_probe(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err)
 {
-	const struct fo_bpf_options *own = options_of(options);
+	struct fo_bpf_options own;
 
-	if (own && (own->size != sizeof(*own) || own->attach > FO_BPF_ATTACH_CLSACT || own->reserved))
+	if (options_take(options, &own))
 		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options", 0,
 				    "give a struct fo_bpf_options made by FO_INIT(), and a known attach");
 	if (geteuid() && options == NULL)
 		return fo__bpf_fail(err, -EPERM, FO_R_PERMISSION, NULL, EPERM,
 				    "loading BPF programs needs CAP_BPF and CAP_NET_ADMIN (or root)");
-	caps->can = caps_of(attach_of(options));
+	caps->can = caps_of(attach_of(options), options && (options->flags & FO_TABLE_PERSIST));
 	caps->max_encaps = FO_MAX_ENCAPS;
 	caps->delete_bound_ms = 0;
 	caps->age_granularity_ms = AGE_GRANULARITY_MS;
@@ -125,12 +140,14 @@ static void *take(struct fo__bpf *bpf, size_t n, size_t size)
 
 static int arrays_open(struct fo__bpf *bpf)
 {
-	bpf->slots = take(bpf, bpf->n_slots, sizeof(*bpf->slots));
-	bpf->sides = take(bpf, FO__BPF_SIDES, sizeof(*bpf->sides));
+	if (!bpf->pins.wanted) {
+		bpf->slots = take(bpf, bpf->n_slots, sizeof(*bpf->slots));
+		bpf->sides = take(bpf, FO__BPF_SIDES, sizeof(*bpf->sides));
+		bpf->ingresses = take(bpf, FO__BPF_INGRESSES, sizeof(*bpf->ingresses));
+	}
 	bpf->sides_by_id = take(bpf, 65536, sizeof(*bpf->sides_by_id));
 	bpf->entries_free = take(bpf, 2 * FO__BPF_SIDES, sizeof(*bpf->entries_free));
 	bpf->retired = take(bpf, FO__BPF_RETIRED, sizeof(*bpf->retired));
-	bpf->ingresses = take(bpf, FO__BPF_INGRESSES, sizeof(*bpf->ingresses));
 	bpf->sides_high = 1;
 	return bpf->slots && bpf->sides && bpf->sides_by_id && bpf->entries_free && bpf->retired &&
 			       bpf->ingresses
@@ -159,6 +176,9 @@ static void bpf_destroy(void *priv)
 	struct fo__bpf *bpf = priv;
 	int back = netns_enter(bpf);
 
+	/* Of one that was created. A failure to create leaves what it found. */
+	if (bpf->config.ready)
+		bpf->pins.leave = bpf->n_living != 0;
 	fo__bpf_detach(bpf);
 	netns_leave(back);
 	fo__bpf_grace_close(bpf);
@@ -168,6 +188,7 @@ static void bpf_destroy(void *priv)
 	if (bpf->epoll >= 0)
 		close(bpf->epoll);
 	fo__bpf_unload(bpf);
+	fo__bpf_pins_close(bpf);
 	if (bpf->netns >= 0)
 		close(bpf->netns);
 	arrays_close(bpf);
@@ -228,10 +249,83 @@ static void describe_hooks(const struct fo__bpf *bpf, struct fo_caps *caps)
 		caps->can &= ~FO_CAP_EGRESS_QDISC;
 }
 
+static void set_up(struct fo__bpf *bpf, const struct fo_backend_config *config)
+{
+	struct timespec tick = {.tv_nsec = 4000000};
+	struct fo_bpf_options own;
+
+	(void)options_take(config->options, &own); /* was looked at before */
+	*bpf = (struct fo__bpf){.host = config->host,
+				.ops = config->ops,
+				.n_slots = config->slots,
+				.netns = -1,
+				.epoll = -1,
+				.sweeping = -1,
+				.see = fo__bpf_report_number,
+				.grace = {.wake = -1, .done = -1},
+				.ending = {FO__BPF_NONE, FO__BPF_NONE},
+				.waiting = {FO__BPF_NONE, FO__BPF_NONE},
+				.pins = {.folder = -1},
+				.sweep_wanted = own.sweep,
+				.attach = attach_of(config->options)};
+	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
+		bpf->devices[i].link = -1;
+	for (unsigned int i = 0; i < FO__BPF_MAPS; i++)
+		bpf->pins.map[i] = -1;
+	for (unsigned int i = 0; i < FO__BPF_ARRAYS; i++)
+		bpf->pins.array[i] = -1;
+	/* The coarse clocks go by the tick. */
+	(void)clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	bpf->jiffies_per_second = (1000000000ull + (uint64_t)tick.tv_nsec / 2) / (uint64_t)tick.tv_nsec;
+}
+
+static int memory_open(struct fo__bpf *bpf, const struct fo_table_options *options, struct fo_error *err)
+{
+	struct fo_bpf_options own;
+	int code = 0;
+
+	if (options->netns_fd > 0) {
+		bpf->netns = fcntl(options->netns_fd, F_DUPFD_CLOEXEC, 3);
+		if (bpf->netns < 0)
+			return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "netns_fd", errno,
+					    "not a descriptor of a namespace");
+	}
+	bpf->pins.wanted = (options->flags & FO_TABLE_PERSIST) != 0;
+	if (bpf->pins.wanted) {
+		(void)options_take(options, &own); /* was looked at before */
+		code = fo__bpf_pins_open(bpf, own.pins, err);
+		if (!code)
+			code = fo__bpf_pins_arrays(bpf, err);
+	}
+	if (!code && arrays_open(bpf))
+		code = fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, "capacity", 0, "no memory for %u flows",
+				    bpf->n_slots);
+	return code;
+}
+
+/* The kernel's part: maps, program, what an earlier process left; then the devices. */
+static int kernel_open(struct fo__bpf *bpf, const struct fo_table_options *options,
+		       const struct fo_caps *caps, struct fo_error *err)
+{
+	int code = fo__bpf_load(bpf, bpf->n_slots, err);
+
+	if (!code && (fo__bpf_grace_open(bpf) || events_open(bpf)))
+		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno,
+				    "no thread, ring or descriptor to be had");
+	if (!code && (caps->can & FO_CAP_CRASH_LEASE) && fo__bpf_lease(bpf))
+		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno, "the kernel takes no lease");
+	if (!code && bpf->pins.wanted)
+		code = bpf->pins.found ? fo__bpf_adopt(bpf, err) : fo__bpf_pins_maps(bpf, err);
+	if (!code)
+		code = attach_all(bpf, options, err);
+	if (!code && bpf->pins.wanted)
+		code = fo__bpf_pins_ready(bpf, err);
+	return code;
+}
+
 static int bpf_create(const struct fo_backend_config *config, struct fo_caps *caps, void **priv,
 		      struct fo_error *err)
 {
-	struct timespec tick = {.tv_nsec = 4000000};
 	struct fo__bpf *bpf;
 	int back, code = bpf_probe(config->options, caps, err);
 
@@ -240,39 +334,10 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 	bpf = config->ops->alloc(config->host, sizeof(*bpf), 64);
 	if (!bpf)
 		return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, NULL, 0, "no memory for the table");
-	*bpf = (struct fo__bpf){.host = config->host,
-				.ops = config->ops,
-				.n_slots = config->slots,
-				.netns = -1,
-				.epoll = -1,
-				.sweeping = -1,
-				.grace = {.wake = -1, .done = -1},
-				.ending = {FO__BPF_NONE, FO__BPF_NONE},
-				.waiting = {FO__BPF_NONE, FO__BPF_NONE},
-				.attach = attach_of(config->options)};
-	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
-		bpf->devices[i].link = -1;
-	/* The coarse clocks go by the tick. */
-	(void)clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
-	bpf->jiffies_per_second = (1000000000ull + (uint64_t)tick.tv_nsec / 2) / (uint64_t)tick.tv_nsec;
-	if (config->options->netns_fd > 0) {
-		bpf->netns = fcntl(config->options->netns_fd, F_DUPFD_CLOEXEC, 3);
-		if (bpf->netns < 0)
-			code = fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "netns_fd", errno,
-					    "not a descriptor of a namespace");
-	}
-	if (!code && arrays_open(bpf))
-		code = fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, "capacity", 0, "no memory for %u flows",
-				    bpf->n_slots);
+	set_up(bpf, config);
+	code = memory_open(bpf, config->options, err);
 	if (!code)
-		code = fo__bpf_load(bpf, config->slots, err);
-	if (!code && (fo__bpf_grace_open(bpf) || events_open(bpf)))
-		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno,
-				    "no thread, ring or descriptor to be had");
-	if (!code && (caps->can & FO_CAP_CRASH_LEASE) && fo__bpf_lease(bpf))
-		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno, "the kernel takes no lease");
-	if (!code)
-		code = attach_all(bpf, config->options, err);
+		code = kernel_open(bpf, config->options, caps, err);
 	if (code) {
 		bpf_destroy(bpf);
 		return code;
@@ -293,6 +358,14 @@ static int bpf_flow_add(void *priv, const struct fo_backend_flow *flow, unsigned
 {
 	*state = FO_STATE_ACTIVE;
 	return fo__bpf_flow_add(priv, flow, err);
+}
+
+static void bpf_flow_add_many(void *priv, const struct fo_backend_flow *flows, size_t n, unsigned int *states,
+			      int *results, struct fo_error *errs)
+{
+	for (size_t i = 0; i < n; i++)
+		states[i] = FO_STATE_ACTIVE;
+	fo__bpf_flow_add_many(priv, flows, n, results, errs);
 }
 
 static int bpf_flow_del(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err)
@@ -406,6 +479,7 @@ const struct fo_backend fo__backend_bpf = {
 	.create = bpf_create,
 	.destroy = bpf_destroy,
 	.flow_add = bpf_flow_add,
+	.flow_add_many = bpf_flow_add_many,
 	.flow_del = bpf_flow_del,
 	.flow_update = bpf_flow_update,
 	.flow_stats = bpf_flow_stats,

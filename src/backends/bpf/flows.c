@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* flows.c - the directions of a flow as elements of the kernel's maps. Neighbours: state.h, layout.h, sides.c.
  *
- * Added: the first direction inactive, the second, then the first made active, so that a failure between the two leaves
- * nothing that ever forwarded. Ended: marked dead in place (from the next run on no packet uses it), read and removed
+ * Added: many at once by the program fo_add (add.bpf.h). Ended: marked dead in place (from the next run on no packet uses it), read and removed
  * after a grace period, when nothing can count into it any more.
  */
 #include "backends/bpf/state.h"
@@ -119,39 +118,27 @@ int fo__bpf_refused(int errno_, struct fo_error *err)
 	return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno_, "the kernel refused the flow");
 }
 
-static int write_both(struct fo__bpf *bpf, const struct fo__bpf_slot *slot, union fo__bpf_element element[2],
-		      struct fo_error *err)
-{
-	struct fo__bpf_mark activate = {.clear = FO__BPF_INACTIVE};
-	int map = fo__bpf_flow_map(bpf, slot->family), failed;
-
-	element[0].flow.in |= FO__BPF_INACTIVE;
-	if (bpf_map_update_elem(map, &slot->key[0], &element[0], BPF_NOEXIST))
-		return fo__bpf_refused(errno, err);
-	if (bpf_map_update_elem(map, &slot->key[1], &element[1], BPF_NOEXIST)) {
-		failed = errno;
-		(void)bpf_map_delete_elem(map, &slot->key[0]);
-		return fo__bpf_refused(failed, err);
-	}
-	failed = fo__bpf_mark(bpf, slot->family, &slot->key[0], &activate);
-	if (failed) {
-		(void)bpf_map_delete_elem(map, &slot->key[1]);
-		(void)bpf_map_delete_elem(map, &slot->key[0]);
-		return fo__bpf_refused(-failed, err);
-	}
-	return 0;
-}
-
 static void release_sides(struct fo__bpf *bpf, const uint32_t side[2])
 {
 	for (unsigned int dir = 0; dir < 2; dir++)
 		fo__bpf_side_release(bpf, side[dir]);
 }
 
-int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err)
+/* What its caller gave, and may change. */
+static void note_words(struct fo__bpf_slot *slot, const struct fo_backend_flow *flow)
+{
+	slot->user = flow->flow->user;
+	slot->tag = flow->flow->tag;
+	slot->mark = flow->flow->ct_mark;
+	slot->timeout_ms = flow->timeout_ms;
+	memcpy(slot->dscp, flow->flow->dscp, sizeof(slot->dscp));
+}
+
+/* The flow as the program takes it; its slot and its sides are its own from here on. */
+static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo__bpf_pair *pair,
+		   struct fo_error *err)
 {
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
-	union fo__bpf_element element[2];
 	uint32_t side[2];
 	int code = fo__bpf_side_take(bpf, flow->flow->adj[0], flow->in[0], &side[0], err);
 
@@ -165,18 +152,85 @@ int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, st
 	*slot = (struct fo__bpf_slot){.cookie = flow->cookie,
 				      .in = {side[0], side[1]},
 				      .family = flow->flow->tuple[0].family,
-				      .life = FO__BPF_LIVE};
+				      .life = FO__BPF_LIVE,
+				      .since_ms = flow->since_ms};
+	note_words(slot, flow);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		fo__bpf_build_key(&flow->flow->tuple[dir], fo__bpf_side_ingress(bpf, side[dir]),
 				  &slot->key[dir]);
-		fo__bpf_build_element(flow, dir, side, &element[dir]);
+		memcpy(&pair->dir[dir].key, &slot->key[dir], sizeof(slot->key[dir]));
+		fo__bpf_build_element(flow, dir, side, (void *)&pair->dir[dir].element);
 	}
-	code = write_both(bpf, slot, element, err);
-	if (code) {
-		slot->life = FO__BPF_FREE;
-		release_sides(bpf, side);
+	pair->dir[0].element.flow.in |= FO__BPF_INACTIVE;
+	pair->family = slot->family;
+	pair->result = -EIO;
+	return 0;
+}
+
+_Static_assert(sizeof(((struct fo__bpf_direction *)0)->element) == sizeof(union fo__bpf_element) &&
+		       sizeof(((struct fo__bpf_direction *)0)->key) == sizeof(union fo__bpf_key),
+	       "a direction is a key and an element");
+
+/* The first n of the batch. What the program does not come to keeps its -EIO. */
+static void run_batch(struct fo__bpf *bpf, uint32_t n)
+{
+	struct fo__bpf_many many = {.n = n};
+	LIBBPF_OPTS(bpf_test_run_opts, run, .ctx_in = &many, .ctx_size_in = sizeof(many));
+
+	(void)bpf_prog_test_run_opts(bpf->program_add, &run);
+}
+
+void fo__bpf_lives(struct fo__bpf *bpf, uint32_t slot)
+{
+	bpf->n_living++;
+	bpf->n_living6 += bpf->slots[slot].family == FO_FAMILY_IPV6;
+	if (bpf->slots_high <= slot)
+		bpf->slots_high = slot + 1;
+}
+
+static int settle(struct fo__bpf *bpf, const struct fo_backend_flow *flow, int result, struct fo_error *err)
+{
+	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
+
+	if (!result) {
+		fo__bpf_lives(bpf, flow->slot);
+		return 0;
 	}
-	return code;
+	slot->life = FO__BPF_FREE;
+	release_sides(bpf, slot->in);
+	return fo__bpf_refused(-result, err);
+}
+
+static void add_batch(struct fo__bpf *bpf, const struct fo_backend_flow *flows, uint32_t n, int *results,
+		      struct fo_error *errs)
+{
+	uint32_t item[FO__BPF_BATCH], fit = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		results[i] = prepare(bpf, &flows[i], &bpf->batch[fit], &errs[i]);
+		if (!results[i])
+			item[fit++] = i;
+	}
+	if (fit)
+		run_batch(bpf, fit);
+	for (uint32_t i = 0; i < fit; i++)
+		results[item[i]] = settle(bpf, &flows[item[i]], bpf->batch[i].result, &errs[item[i]]);
+}
+
+void fo__bpf_flow_add_many(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
+			   struct fo_error *errs)
+{
+	for (size_t i = 0; i < n; i += FO__BPF_BATCH)
+		add_batch(bpf, flows + i, (uint32_t)(n - i < FO__BPF_BATCH ? n - i : FO__BPF_BATCH),
+			  results + i, errs + i);
+}
+
+int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err)
+{
+	int result;
+
+	add_batch(bpf, flow, 1, &result, err);
+	return result;
 }
 
 /* ---- end ---- */
@@ -217,6 +271,8 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 	if (code)
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
 	flow->life = FO__BPF_ENDING;
+	bpf->n_living--;
+	bpf->n_living6 -= flow->family == FO_FAMILY_IPV6;
 	queue_append(bpf, &bpf->ending, slot);
 	return FO_BACKEND_PENDING;
 }
@@ -254,27 +310,35 @@ void fo__bpf_flows_reap(struct fo__bpf *bpf)
 
 /* ---- update and read ---- */
 
-/* DSCP and the way out; the keys stay. */
-int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
-			struct fo_error *err)
+static int write_dscp(struct fo__bpf *bpf, const struct fo__bpf_slot *slot, const uint8_t dscp[2],
+		      struct fo_error *err)
 {
-	struct fo__bpf_slot *slot = slot_of(bpf, flow->cookie, flow->slot);
-
-	if (!slot)
-		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
-				    "the flow is not in the kernel's maps");
-	if (mask & FO_UPDATE_ADJ)
-		return fo__bpf_flow_move(bpf, flow, err);
-	if (!(mask & FO_UPDATE_DSCP))
-		return 0;
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_mark change = {.to = slot->in[1 - dir] << 8 | flow->flow->dscp[dir]};
+		struct fo__bpf_mark change = {.to = slot->in[1 - dir] << 8 | dscp[dir]};
 
 		if (fo__bpf_mark(bpf, slot->family, &slot->key[dir], &change))
 			return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "dscp", 0,
 					    "the kernel did not change the flow");
 	}
 	return 0;
+}
+
+int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
+			struct fo_error *err)
+{
+	struct fo__bpf_slot *slot = slot_of(bpf, flow->cookie, flow->slot);
+	int code = 0;
+
+	if (!slot)
+		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
+				    "the flow is not in the kernel's maps");
+	if (mask & FO_UPDATE_ADJ)
+		code = fo__bpf_flow_move(bpf, flow, err);
+	else if (mask & FO_UPDATE_DSCP)
+		code = write_dscp(bpf, slot, flow->flow->dscp, err);
+	if (!code)
+		note_words(slot, flow);
+	return code;
 }
 
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot)

@@ -61,32 +61,57 @@ ALWAYS int see_flags(struct fo__bpf_flow *flow, struct fo__bpf_flow *mirror, __u
 	return flags & TCP_RST ? FO__BPF_R_TCP_RST : FO__BPF_R_TCP_FIN;
 }
 
-ALWAYS struct fo__bpf_flow *mirror4(const struct fo__bpf_flow4 *flow, const struct fo__bpf_entry *to,
-				    __u8 proto)
-{
-	struct fo__bpf_key4 key = {
-		.src = flow->new_dst,
-		.dst = flow->new_src,
-		.sport = flow->flow.new_dport,
-		.dport = flow->flow.new_sport,
-		.where = to->ingress << 8 | proto,
-	};
+/* ---- flows of both families: v6 is a constant where these are used, so each use is compiled for one of them ---- */
 
-	return bpf_map_lookup_elem(&flows4, &key);
+union key {
+	struct fo__bpf_key4 v4;
+	struct fo__bpf_key6 v6;
+};
+
+ALWAYS struct fo__bpf_flow *flow_of(const union key *key, int v6)
+{
+	return v6 ? bpf_map_lookup_elem(&flows6, &key->v6) : bpf_map_lookup_elem(&flows4, &key->v4);
 }
 
-ALWAYS struct fo__bpf_flow *mirror6(const struct fo__bpf_flow6 *flow, const struct fo__bpf_entry *to,
-				    __u8 proto)
+/* The other direction of a flow whose packets leave as to says. */
+ALWAYS struct fo__bpf_flow *mirror_of(const struct fo__bpf_flow *flow, const struct fo__bpf_entry *to,
+				      __u8 proto, int v6)
 {
-	struct fo__bpf_key6 key = {
-		.sport = flow->flow.new_dport,
-		.dport = flow->flow.new_sport,
-		.where = to->ingress << 8 | proto,
-	};
+	const struct fo__bpf_flow4 *flow4 = (const void *)flow;
+	const struct fo__bpf_flow6 *flow6 = (const void *)flow;
+	__u32 where = to->ingress << 8 | proto;
+	union key key;
 
-	__builtin_memcpy(key.src, flow->new_dst, 16);
-	__builtin_memcpy(key.dst, flow->new_src, 16);
-	return bpf_map_lookup_elem(&flows6, &key);
+	if (v6) {
+		__builtin_memcpy(key.v6.src, flow6->new_dst, 16);
+		__builtin_memcpy(key.v6.dst, flow6->new_src, 16);
+		key.v6.sport = flow->new_dport;
+		key.v6.dport = flow->new_sport;
+		key.v6.where = where;
+	} else {
+		key.v4.src = flow4->new_dst;
+		key.v4.dst = flow4->new_src;
+		key.v4.sport = flow->new_dport;
+		key.v4.dport = flow->new_sport;
+		key.v4.where = where;
+	}
+	return flow_of(&key, v6);
+}
+
+/* The key of a packet that came in by port; 0, or the reason why there is none. */
+ALWAYS int key_of(void *data, void *end, __u32 port, struct frame *frame, union key *key, int v6)
+{
+	int reason = v6 ? parse_v6(data, end, frame, &key->v6) : parse_v4(data, end, frame, &key->v4);
+	__u32 where;
+
+	if (reason)
+		return reason;
+	where = ingress_of(port, frame->encap) << 8 | frame->proto;
+	if (v6)
+		key->v6.where = where;
+	else
+		key->v4.where = where;
+	return FO__BPF_R_NONE;
 }
 
 ALWAYS int judge_length(const struct frame *frame, const struct segments *segments,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /* layout.h - what the bpf backend keeps in maps: shared by the program (program.bpf.c) and by user space.
  *
- * Private and versioned: FO__BPF_LAYOUT changes with everything here, and maps of another layout are not touched. All
+ * Private and versioned: FO__BPF_LAYOUT changes with everything here and with the arrays of state.h that may be maps, and
+ * maps of another layout are not touched. All
  * in host order but what packets hold, which stays as in the packet.
  *
  * A direction is one element of flows4 or flows6: its key is what packets show, its value what to do with them and what
@@ -12,7 +13,7 @@
 
 #include <linux/types.h>
 
-#define FO__BPF_LAYOUT 2
+#define FO__BPF_LAYOUT 3
 
 /* Ingress numbers: an untagged port's is its ifindex, that of a port with tags or a session comes from the map ingress. */
 #define FO__BPF_INGRESS_TAGGED 0x800000u
@@ -101,12 +102,40 @@ struct fo__bpf_mark {
 	__u32 family; /* 4, 6, or 0: only the time */
 	__u32 set;
 	__u32 clear;
-	__u32 to;   /* new fo__bpf_flow.to, or 0 */
-	__u32 flip; /* bits of fo__bpf_flow.in that turn over: another adjacency */
+	__u32 to;      /* new fo__bpf_flow.to, or 0 */
+	__u32 flip;    /* bits of fo__bpf_flow.in that turn over: another adjacency */
+	__u64 packets; /* counted elsewhere: added */
+	__u64 bytes;
 	/* answers */
 	__u32 found;
 	__u64 jiffies;
 	struct fo__bpf_flow flow;
+};
+
+/* Flows that user space gives to the program fo_add at once, in the map `batch`. */
+#define FO__BPF_BATCH 128
+
+struct fo__bpf_direction {
+	union {
+		struct fo__bpf_key4 v4;
+		struct fo__bpf_key6 v6;
+	} key;
+	union {
+		struct fo__bpf_flow flow;
+		struct fo__bpf_flow4 v4;
+		struct fo__bpf_flow6 v6;
+	} element;
+};
+
+struct fo__bpf_pair {
+	struct fo__bpf_direction dir[2];
+	__u32 family; /* 4 or 6 */
+	__s32 result; /* answer: 0 or -errno, and nothing of it is there */
+};
+
+struct fo__bpf_many {
+	__u32 n;
+	__u32 done; /* answer: those looked at */
 };
 
 /* Sent once when a flow's first FIN or RST is seen. */
@@ -141,13 +170,24 @@ enum fo__bpf_reason {
 	FO__BPF_R_MAX = 32
 };
 
-/* What the program fo_sweep writes for each direction. */
+/* What the program fo_sweep writes for each direction that has something to say. */
 struct fo__bpf_seen {
 	__u64 packets;
 	__u64 bytes;
 	__u32 in;
 	__u32 last;
 	__u32 slot;
+	__u32 valid; /* 0: padding */
+};
+
+/* One read of the sweep ends when so many have something to say, or, padded, when it has passed over so many that have not. */
+#define FO__BPF_SWEEP_SEEN 256
+#define FO__BPF_SWEEP_PAST 4096
+
+struct fo__bpf_sweep {
+	__u32 since; /* jiffies: directions whose last packet came before have nothing to say */
+	__u32 all;   /* ... but all have */
+	__u32 past;
 	__u32 zero;
 };
 
@@ -162,7 +202,10 @@ struct fo__bpf_counters {
 /* After the lease the program passes everything on (0: never): for where a dead process leaves it attached. */
 struct fo__bpf_config {
 	__u64 lease_until_jiffies;
+	__u64 netns; /* inode of the network namespace whose devices are meant; for user space, as what follows */
 	__u32 layout;
+	__u32 slots;
+	__u32 ready; /* everything that belongs to it is there, pinned */
 	__u32 zero;
 };
 

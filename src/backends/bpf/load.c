@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* The library's own words go into its errors. */
 static int silent(enum libbpf_print_level level, const char *format, va_list args)
@@ -55,23 +56,45 @@ static void set_sizes(struct program_bpf *program, uint32_t directions)
 	bpf_map__set_max_entries(program->maps.devices, 2 * FO__BPF_DEVICES);
 }
 
+static void list_maps(const struct program_bpf *program, struct bpf_map *maps[FO__BPF_MAPS])
+{
+	maps[FO__BPF_FLOWS4] = program->maps.flows4;
+	maps[FO__BPF_FLOWS6] = program->maps.flows6;
+	maps[FO__BPF_INGRESS] = program->maps.ingress;
+	maps[FO__BPF_ADJACENCIES] = program->maps.adjacencies;
+	maps[FO__BPF_ENTRIES] = program->maps.entries;
+	maps[FO__BPF_DEVMAP] = program->maps.devices;
+	maps[FO__BPF_COUNTERS] = program->maps.counters;
+	maps[FO__BPF_EVENTS] = program->maps.events;
+	maps[FO__BPF_CONFIG] = program->maps.config;
+}
+
+/* The program works with the maps of an earlier process. libbpf's own way of reuse, by path, fails for a map of devices, to
+ * which the kernel adds a flag. */
+static int reuse_maps(struct fo__bpf *bpf)
+{
+	struct bpf_map *maps[FO__BPF_MAPS];
+	int code = 0;
+
+	list_maps(bpf->program, maps);
+	for (unsigned int i = 0; i < FO__BPF_MAPS && !code; i++)
+		code = bpf_map__reuse_fd(maps[i], bpf->pins.map[i]);
+	return code;
+}
+
 static void note_descriptors(struct fo__bpf *bpf)
 {
 	const struct program_bpf *program = bpf->program;
+	struct bpf_map *maps[FO__BPF_MAPS];
 
-	bpf->map[FO__BPF_FLOWS4] = bpf_map__fd(program->maps.flows4);
-	bpf->map[FO__BPF_FLOWS6] = bpf_map__fd(program->maps.flows6);
-	bpf->map[FO__BPF_INGRESS] = bpf_map__fd(program->maps.ingress);
-	bpf->map[FO__BPF_ADJACENCIES] = bpf_map__fd(program->maps.adjacencies);
-	bpf->map[FO__BPF_ENTRIES] = bpf_map__fd(program->maps.entries);
-	bpf->map[FO__BPF_DEVMAP] = bpf_map__fd(program->maps.devices);
-	bpf->map[FO__BPF_COUNTERS] = bpf_map__fd(program->maps.counters);
-	bpf->map[FO__BPF_EVENTS] = bpf_map__fd(program->maps.events);
-	bpf->map[FO__BPF_CONFIG] = bpf_map__fd(program->maps.config);
+	list_maps(program, maps);
+	for (unsigned int i = 0; i < FO__BPF_MAPS; i++)
+		bpf->map[i] = bpf_map__fd(maps[i]);
 	bpf->program_xdp = bpf_program__fd(program->progs.fo_xdp);
 	bpf->program_frags = bpf_program__fd(program->progs.fo_xdp_frags);
 	bpf->program_tc = bpf_program__fd(program->progs.fo_tc);
 	bpf->program_mark = bpf_program__fd(program->progs.fo_mark);
+	bpf->program_add = bpf_program__fd(program->progs.fo_add);
 }
 
 static struct bpf_link *iterate(const struct fo__bpf *bpf, enum fo__bpf_map map)
@@ -85,7 +108,8 @@ static struct bpf_link *iterate(const struct fo__bpf *bpf, enum fo__bpf_map map)
 /* Needs the kernel's BTF: what it lacks, batches make good. */
 static void load_sweep(struct fo__bpf *bpf)
 {
-	bpf->sweep = sweep_bpf__open_and_load();
+	if (bpf->sweep_wanted <= FO_BPF_SWEEP_ITERATOR)
+		bpf->sweep = sweep_bpf__open_and_load();
 	if (!bpf->sweep)
 		return;
 	bpf->sweep_link[0] = iterate(bpf, FO__BPF_FLOWS4);
@@ -100,41 +124,69 @@ static void load_sweep(struct fo__bpf *bpf)
 	bpf->sweep = NULL;
 }
 
+#define BATCH_SIZE (FO__BPF_BATCH * sizeof(struct fo__bpf_pair))
+
+static int open_batch(struct fo__bpf *bpf)
+{
+	void *memory = mmap(NULL, BATCH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    bpf_map__fd(bpf->program->maps.batch), 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	bpf->batch = memory;
+	return 0;
+}
+
+/* Of maps that are in use, too: all that a new process says of itself. */
+static int write_config(const struct fo__bpf *bpf)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(bpf->map[FO__BPF_CONFIG], &zero, &bpf->config, BPF_ANY) ? -errno : 0;
+}
+
 int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err)
 {
-	struct fo__bpf_config config = {.layout = FO__BPF_LAYOUT};
 	fo__bpf_print *before = fo__bpf_quiet();
-	uint32_t zero = 0;
 	int code;
 
+	bpf->config.layout = FO__BPF_LAYOUT;
 	bpf->program = program_bpf__open();
 	code = bpf->program ? 0 : -errno;
 	if (!code) {
 		set_sizes(bpf->program, 2 * slots);
-		code = program_bpf__load(bpf->program);
+		code = bpf->pins.found ? reuse_maps(bpf) : 0;
 	}
+	if (!code)
+		code = program_bpf__load(bpf->program);
+	if (!code)
+		code = open_batch(bpf);
 	if (!code) {
 		note_descriptors(bpf);
-		code = bpf_map_update_elem(bpf->map[FO__BPF_CONFIG], &zero, &config, BPF_ANY) ? -errno : 0;
+		/* That of an earlier process says ready, and goes on saying so. */
+		code = bpf->pins.found ? 0 : write_config(bpf);
 	}
 	if (!code)
 		load_sweep(bpf);
 	fo__bpf_unquiet(before);
+	if (!code && bpf->sweep_wanted == FO_BPF_SWEEP_ITERATOR && !bpf->sweep)
+		return fo__bpf_fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, "sweep", 0,
+				    "this kernel has no iterators over maps: leave the way to the backend");
 	return code ? explain_load(code, err) : 0;
 }
 
 int fo__bpf_lease(struct fo__bpf *bpf)
 {
 	uint64_t lease = FO_BPF_LEASE_MS / 1000 * bpf->jiffies_per_second;
-	struct fo__bpf_config config = {.lease_until_jiffies = fo__bpf_jiffies(bpf) + lease,
-					.layout = FO__BPF_LAYOUT};
-	uint32_t zero = 0;
 
-	return bpf_map_update_elem(bpf->map[FO__BPF_CONFIG], &zero, &config, BPF_ANY) ? -errno : 0;
+	bpf->config.lease_until_jiffies = fo__bpf_jiffies(bpf) + lease;
+	return write_config(bpf);
 }
 
 void fo__bpf_unload(struct fo__bpf *bpf)
 {
+	if (bpf->batch)
+		(void)munmap(bpf->batch, BATCH_SIZE);
 	for (unsigned int i = 0; i < 2; i++)
 		bpf_link__destroy(bpf->sweep_link[i]);
 	sweep_bpf__destroy(bpf->sweep);

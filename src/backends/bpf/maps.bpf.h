@@ -60,6 +60,15 @@ struct {
 	__type(value, struct fo__bpf_counters);
 } counters SEC(".maps");
 
+/* Written by user space in place. Not one of those that outlive the process. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FO__BPF_BATCH);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fo__bpf_pair);
+} batch SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 65536);

@@ -65,10 +65,16 @@ static void remove_old(struct fo__bpf *bpf, const struct move *move)
 	int map = fo__bpf_flow_map(bpf, slot->family);
 	union fo__bpf_element last;
 
-	if (!bpf_map_lookup_elem(map, &slot->key[move->dir], &last))
+	struct fo__bpf_mark count = {0};
+
+	/* The new one goes on from where the old one was, so that an element has all that its direction ever saw. */
+	if (!bpf_map_lookup_elem(map, &slot->key[move->dir], &last)) {
 		fo__bpf_report(bpf, move->slot, move->dir, &last.flow);
+		count.packets = last.flow.packets;
+		count.bytes = last.flow.bytes;
+		(void)fo__bpf_mark(bpf, slot->family, &move->to, &count);
+	}
 	(void)bpf_map_delete_elem(map, &slot->key[move->dir]);
-	slot->packets[move->dir] = slot->bytes[move->dir] = 0;
 	slot->key[move->dir] = move->to;
 }
 

@@ -4,6 +4,7 @@
  * A packet is parsed, looked up, judged; only when nothing is left that could fail is it written, counted and sent out
  * of another device. Everything else goes on to the kernel, unmodified. Needs the kernel's UAPI alone: no BTF.
  */
+#include "add.bpf.h"
 #include "tc.bpf.h"
 #include "xdp.bpf.h"
 
@@ -58,8 +59,22 @@ int fo_mark(struct fo__bpf_mark *mark)
 		__sync_fetch_and_xor(&flow->in, mark->flip);
 	if (mark->to)
 		flow->to = mark->to;
+	if (mark->packets) {
+		__sync_fetch_and_add(&flow->packets, mark->packets);
+		__sync_fetch_and_add(&flow->bytes, mark->bytes);
+	}
 	mark->flow = *flow;
 	mark->found = 1;
+	return 0;
+}
+
+/* Run by user space: the first n flows of the map `batch`. */
+SEC("syscall")
+int fo_add(struct fo__bpf_many *many)
+{
+	long done = bpf_loop(many->n, add_next, 0, 0);
+
+	many->done = done < 0 ? 0 : (__u32)done;
 	return 0;
 }
 

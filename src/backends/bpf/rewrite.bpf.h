@@ -72,14 +72,26 @@ ALWAYS __u32 rewrite_v6(struct ipv6hdr *ip, const struct fo__bpf_flow6 *flow)
 	return csum_change(before[0], word[0]) + csum_change(before[1], word[3]);
 }
 
-/* Ports or identifier, and the whole L4 checksum. l4 has been checked for the header of proto. */
-ALWAYS void rewrite_l4(void *l4, __u8 proto, const struct fo__bpf_flow *flow)
+/* Returns what the change of an IPv6 header is in a sum over the packet; that of IPv4 makes itself good. */
+ALWAYS __u32 rewrite_ip(void *ip, const struct fo__bpf_flow *flow, int v6)
+{
+	if (v6)
+		return rewrite_v6(ip, (const void *)flow);
+	rewrite_v4(ip, (const void *)flow);
+	return 0;
+}
+
+/* Ports or identifier, and the whole L4 checksum. l4 has been checked for eight bytes, and for the header of TCP as well; of
+ * that, verifiers before Linux 6.4 have no memory here. -1: it was not. */
+ALWAYS int rewrite_l4(void *l4, const void *end, __u8 proto, const struct fo__bpf_flow *flow)
 {
 	struct udphdr *udp = l4;
 	struct tcphdr *tcp = l4;
 	struct echo *echo = l4;
 
 	if (proto == IPPROTO_TCP) {
+		if ((void *)(tcp + 1) > end)
+			return -1;
 		tcp->source = flow->new_sport;
 		tcp->dest = flow->new_dport;
 		tcp->check = csum_apply(tcp->check, flow->l4_delta);
@@ -95,6 +107,7 @@ ALWAYS void rewrite_l4(void *l4, __u8 proto, const struct fo__bpf_flow *flow)
 		echo->id = flow->new_sport;
 		echo->checksum = csum_apply(echo->checksum, flow->l4_delta);
 	}
+	return 0;
 }
 
 /* The L2 header of n bytes (14, 18, 22, 26 or 30) at start, before an IP packet of ip_len bytes. */

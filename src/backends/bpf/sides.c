@@ -309,3 +309,83 @@ int fo__bpf_side_update(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *
 	now->adj = *adj;
 	return 0;
 }
+
+/* ---- after a kill ---- */
+
+/* Ingress numbers that no side uses go, and those that the map alone knows. */
+static void adopt_ingresses(struct fo__bpf *bpf)
+{
+	struct fo__bpf_ingress_key key, next;
+	int map = bpf->map[FO__BPF_INGRESS];
+	bool more = !bpf_map_get_next_key(map, NULL, &key);
+
+	for (uint32_t i = 0; i < FO__BPF_INGRESSES; i++)
+		bpf->ingresses[i].refs = 0;
+	for (uint32_t side = 1; side < FO__BPF_SIDES; side++)
+		if (bpf->sides[side].id && bpf->sides[side].ingress != FO__BPF_NONE)
+			bpf->ingresses[bpf->sides[side].ingress].refs++;
+	while (more) {
+		uint32_t number = 0, index;
+
+		more = !bpf_map_get_next_key(map, &key, &next);
+		(void)bpf_map_lookup_elem(map, &key, &number);
+		index = number & ~FO__BPF_INGRESS_TAGGED;
+		if (index >= FO__BPF_INGRESSES || !bpf->ingresses[index].refs ||
+		    memcmp(&bpf->ingresses[index].key, &key, sizeof(key)) != 0)
+			(void)bpf_map_delete_elem(map, &key);
+		key = next;
+	}
+}
+
+/* used: one byte an entry. */
+static int adopt_side(struct fo__bpf *bpf, uint32_t side, uint8_t *used, struct fo_error *err)
+{
+	struct fo__bpf_side *now = &bpf->sides[side];
+	struct fo__bpf_entry built, there;
+	uint32_t entry;
+
+	now->chain = *chain_of(bpf, now->id);
+	*chain_of(bpf, now->id) = side;
+	build_entry(&now->adj, ingress_number(now->ingress, now->adj.port), &built);
+	if (bpf_map_lookup_elem(bpf->map[FO__BPF_ADJACENCIES], &side, &entry) || entry >= 2 * FO__BPF_SIDES ||
+	    bpf_map_lookup_elem(bpf->map[FO__BPF_ENTRIES], &entry, &there))
+		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno, "an adjacency cannot be read");
+	now->entry = entry;
+	used[entry] = 1;
+	/* An update was under way. Nobody else points at this entry; a packet that sees half of it is of this moment. */
+	if (memcmp(&built, &there, sizeof(built)) != 0 &&
+	    bpf_map_update_elem(bpf->map[FO__BPF_ENTRIES], &entry, &built, BPF_ANY))
+		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno, "an adjacency cannot be written");
+	return 0;
+}
+
+int fo__bpf_sides_adopt(struct fo__bpf *bpf, struct fo_error *err)
+{
+	size_t size = 2 * FO__BPF_SIDES;
+	uint8_t *used = bpf->ops->alloc(bpf->host, size, 64);
+	int code = 0;
+
+	if (!used)
+		return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, NULL, 0, "no memory to adopt adjacencies");
+	memset(used, 0, size);
+	for (uint32_t side = 1; side < FO__BPF_SIDES; side++)
+		if (!bpf->sides[side].refs)
+			bpf->sides[side].id = 0;
+		else
+			bpf->sides_high = side + 1;
+	adopt_ingresses(bpf);
+	for (uint32_t side = 1; side < bpf->sides_high && !code; side++) {
+		if (!bpf->sides[side].id)
+			give_back(bpf, side);
+		else
+			code = adopt_side(bpf, side, used, err);
+	}
+	for (uint32_t entry = 0; entry < size; entry++)
+		if (used[entry])
+			bpf->entries_high = entry + 1;
+	for (uint32_t entry = 0; entry < bpf->entries_high; entry++)
+		if (!used[entry])
+			bpf->entries_free[bpf->n_entries_free++] = entry;
+	bpf->ops->free(bpf->host, used, size);
+	return code;
+}

@@ -8,6 +8,8 @@
  *   flows.c    elements of the flow maps: add, end, read, update
  *   move.c     directions that come in another way than before
  *   sweep.c    what the program saw: counters, FIN and RST
+ *   pins.c     maps and links in a folder of a BPF file system, for the next process
+ *   adopt.c    flows that an earlier process left there
  *   grace.c    waits, in a thread, until no CPU can still be in an old run of the program
  *
  * layout.h is what the program and these files share.
@@ -29,6 +31,8 @@ struct program_bpf;
 struct sweep_bpf;
 struct bpf_link;
 struct ring_buffer;
+
+struct fo__bpf_adoption;
 
 #define FO__BPF_NONE UINT32_MAX
 
@@ -59,6 +63,20 @@ enum fo__bpf_hook {
 	FO__BPF_HOOK_CLSACT
 };
 
+/* For a persistent table, these and the slots are maps too. */
+enum fo__bpf_array { FO__BPF_SLOTS, FO__BPF_SIDE_ARRAY, FO__BPF_INGRESS_ARRAY, FO__BPF_ARRAYS };
+
+#define FO__BPF_PATH 256u
+struct fo__bpf_pins {
+	bool wanted;
+	bool found;		 /* flows of an earlier process are there */
+	bool leave;		 /* ... or of this one: destroy() leaves them */
+	int folder;		 /* locked by the process that works with it; -1: none */
+	char path[FO__BPF_PATH]; /* of the layout's folder */
+	int map[FO__BPF_MAPS];	 /* found, or -1 */
+	int array[FO__BPF_ARRAYS];
+};
+
 struct fo__bpf_device {
 	uint32_t port; /* ifindex; 0: free */
 	enum fo__bpf_hook hook;
@@ -66,7 +84,7 @@ struct fo__bpf_device {
 	bool made_qdisc;
 };
 
-/* One adjacency in use. */
+/* One adjacency in use. After a kill, id, adj and ingress are what is believed. */
 struct fo__bpf_side {
 	fo_adj_id id; /* 0: free */
 	struct fo_adj adj;
@@ -104,9 +122,10 @@ union fo__bpf_element {
 	struct fo__bpf_flow6 v6;
 };
 
-/* One flow. Kept because the library names it by cookie and slot alone when it ends. */
+/* One flow. Kept because the library names it by cookie and slot alone when it ends. What its caller gave is for the next
+ * process. */
 struct fo__bpf_slot {
-	uint64_t cookie;
+	uint64_t cookie;	       /* of a free one: the last that it had */
 	uint64_t packets[2], bytes[2]; /* reported so far */
 	union fo__bpf_key key[2];
 	uint32_t in[2]; /* sides */
@@ -114,6 +133,11 @@ struct fo__bpf_slot {
 	uint8_t family;
 	uint8_t life; /* enum fo__bpf_life */
 	bool closing; /* FIN or RST was reported */
+	uint8_t unused;
+	uint64_t user, since_ms;
+	uint32_t tag, mark, timeout_ms;
+	uint8_t dscp[2];
+	uint16_t unused2;
 };
 
 /* Slots or sides that wait for one grace period, oldest first. */
@@ -136,13 +160,16 @@ struct fo__bpf {
 	struct sweep_bpf *sweep;     /* NULL: this kernel has no iterators; maps are read in batches */
 	struct ring_buffer *ring;
 	int map[FO__BPF_MAPS];
-	int program_xdp, program_frags, program_tc, program_mark;
+	struct fo__bpf_config config;
+	struct fo__bpf_pins pins;
+	int program_xdp, program_frags, program_tc, program_mark, program_add;
+	struct fo__bpf_pair *batch;	/* FO__BPF_BATCH of them, which the program sees */
 	struct bpf_link *sweep_link[2]; /* over flows4, flows6 */
 
 	struct fo__bpf_device devices[FO__BPF_DEVICES];
 
 	struct fo__bpf_slot *slots;
-	uint32_t n_slots;
+	uint32_t n_slots, slots_high, n_living, n_living6; /* slots ever used are below slots_high */
 	struct fo__bpf_queue ending, waiting; /* marked since the period began; for the period under way */
 	uint64_t period;		      /* that `waiting` waits for; 0: none */
 
@@ -164,10 +191,18 @@ struct fo__bpf {
 	bool leased; /* a device has a clsact filter, which outlives this process */
 	uint64_t next_lease_jiffies;
 	uint64_t next_sweep_ms;
-	bool sweep_running, batch_started;
-	uint32_t sweep_map; /* 0: flows4, 1: flows6 */
-	uint32_t batch;	    /* where the next batch begins */
-	int sweeping;	    /* descriptor of the iteration under way, -1: none */
+	bool sweep_running, sweep_started;
+	/* Who is told of each direction: the library, or what adopts flows. */
+	void (*see)(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
+	struct fo__bpf_adoption *adoption; /* of see, during create() */
+	struct fo__bpf_sweep sweep_state;
+	uint32_t swept_jiffies;		  /* when the last sweep began */
+	uint32_t sweep_wanted, sweep_way; /* enum fo_bpf_sweep; of the sweep under way */
+	bool batch_fails;		  /* this kernel reads no batches */
+	union fo__bpf_key sweep_key;
+	uint32_t sweep_map;  /* 0: flows4, 1: flows6 */
+	uint32_t sweep_next; /* where the next batch begins */
+	int sweeping;	     /* descriptor of the iteration under way, -1: none */
 	int epoll;
 };
 
@@ -182,6 +217,21 @@ void fo__bpf_unquiet(fo__bpf_print *before);
 int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err);
 void fo__bpf_unload(struct fo__bpf *bpf);
 
+/* pins.c. open: the folder is there, is ours alone, and what it holds is known. fresh: nothing in it is used, and goes. */
+int fo__bpf_pins_open(struct fo__bpf *bpf, const char *folder, struct fo_error *err);
+int fo__bpf_pins_arrays(struct fo__bpf *bpf, struct fo_error *err);
+/* Maps are pinned before any device is attached, and the whole said to be ready when all are. */
+int fo__bpf_pins_maps(struct fo__bpf *bpf, struct fo_error *err);
+int fo__bpf_pins_ready(struct fo__bpf *bpf, struct fo_error *err);
+void fo__bpf_pins_close(struct fo__bpf *bpf);
+/* Of the device's program by this hook. find: its link, or -1. */
+int fo__bpf_pin_link(const struct fo__bpf *bpf, const struct fo__bpf_device *device);
+int fo__bpf_pin_find(const struct fo__bpf *bpf, uint32_t port, enum fo__bpf_hook hook);
+void fo__bpf_pin_drop(const struct fo__bpf *bpf, uint32_t port, enum fo__bpf_hook hook);
+
+/* adopt.c: what is whole becomes the library's, all else goes. */
+int fo__bpf_adopt(struct fo__bpf *bpf, struct fo_error *err);
+
 /* attach.c. how: enum fo_bpf_attach */
 int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct fo_error *err);
 void fo__bpf_device_del(struct fo__bpf *bpf, uint32_t port);
@@ -194,13 +244,18 @@ const char *fo__bpf_hook_name(enum fo__bpf_hook hook);
 int fo__bpf_side_take(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *adj, uint32_t *out,
 		      struct fo_error *err);
 void fo__bpf_side_release(struct fo__bpf *bpf, uint32_t side);
+/* After a kill: the arrays around sides[] and ingresses[] anew, for the sides that flows name. */
+int fo__bpf_sides_adopt(struct fo__bpf *bpf, struct fo_error *err);
 int fo__bpf_side_update(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *adj, struct fo_error *err);
 uint32_t fo__bpf_side_ingress(const struct fo__bpf *bpf, uint32_t side);
 /* Sides whose grace period is over may be used again. */
 void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
 
 /* flows.c */
+void fo__bpf_lives(struct fo__bpf *bpf, uint32_t slot); /* it is in the map, from now on */
 int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
+void fo__bpf_flow_add_many(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
+			   struct fo_error *errs);
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err);
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
 			struct fo_error *err);
@@ -230,6 +285,9 @@ int fo__bpf_lease(struct fo__bpf *bpf);
 /* sweep.c */
 void fo__bpf_report(struct fo__bpf *bpf, uint32_t slot, unsigned int dir, const struct fo__bpf_flow *seen);
 void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us);
+/* A whole one, now. */
+void fo__bpf_sweep_all(struct fo__bpf *bpf);
+void fo__bpf_report_number(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
 uint64_t fo__bpf_jiffies(struct fo__bpf *bpf);
 int fo__bpf_see_event(void *bpf, void *data, size_t size); /* ring_buffer_sample_fn */
 

@@ -159,94 +159,49 @@ ALWAYS int tc_trim(struct __sk_buff *skb, const struct frame *frame)
 	return skb->len > length ? bpf_skb_change_tail(skb, length, 0) : 0;
 }
 
-ALWAYS int tc_v4(struct __sk_buff *skb, struct frame *frame, const struct segments *segments)
+ALWAYS int tc_ip(struct __sk_buff *skb, struct frame *frame, const struct segments *segments, int v6)
 {
+	__u32 l3 = frame->l3 & OFFSET_MASK, l4 = l3 + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u32 l3 = frame->l3 & OFFSET_MASK;
-	struct fo__bpf_key4 key;
-	struct fo__bpf_flow4 *flow;
 	struct fo__bpf_entry *in, *to;
-	int reason = parse_v4(data, end, frame, &key), zero = 0;
+	struct fo__bpf_flow *flow;
 	struct udphdr *udp;
-	struct iphdr *ip;
+	union key key;
+	int reason = key_of(data, end, skb->ifindex, frame, &key, v6), zero;
 
 	if (reason)
 		return tc_pass(reason);
-	key.where = ingress_of(skb->ifindex, frame->encap) << 8 | frame->proto;
-	flow = bpf_map_lookup_elem(&flows4, &key);
+	flow = flow_of(&key, v6);
 	if (!flow)
 		return tc_pass(FO__BPF_R_NO_FLOW);
-	in = entry_of(flow->flow.in >> 8);
-	to = entry_of(flow->flow.to >> 8);
+	in = entry_of(flow->in >> 8);
+	to = entry_of(flow->to >> 8);
 	if (!in || !to)
 		return tc_pass(FO__BPF_R_NOT_ACTIVE);
-	reason = tc_judge(data, frame, &flow->flow, in, to);
+	reason = tc_judge(data, frame, flow, in, to);
 	if (reason == FO__BPF_R_TCP_FIN)
-		reason = see_flags(&flow->flow, mirror4(flow, to, frame->proto), frame->tcp_flags);
+		reason = see_flags(flow, mirror_of(flow, to, frame->proto, v6), frame->tcp_flags);
 	if (!reason)
-		reason = judge_length(frame, segments, to, 0);
+		reason = judge_length(frame, segments, to, v6);
 	if (reason)
 		return tc_pass(reason);
 	if (tc_trim(skb, frame))
 		return tc_pass(FO__BPF_R_NO_HEADROOM);
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
-	ip = data + l3;
-	udp = (void *)(ip + 1);
+	udp = data + l4;
 	if ((void *)(udp + 1) > end)
 		return tc_lost();
 	zero = frame->proto == IPPROTO_UDP && !udp->check;
-	rewrite_v4(ip, flow);
-	if ((flow->flow.in & FO__BPF_NAT) && tc_l4(skb, l3 + 20, frame, &flow->flow, 0, zero))
+	if (v6)
+		bpf_csum_update(skb, rewrite_ip(data + l3, flow, 1));
+	else
+		rewrite_ip(data + l3, flow, 0);
+	if ((flow->in & FO__BPF_NAT) && tc_l4(skb, l4, frame, flow, v6, zero))
 		return tc_lost();
-	if (tc_l2(skb, frame, to, 0))
+	if (tc_l2(skb, frame, to, v6))
 		return tc_lost();
-	return tc_send(frame, segments, &flow->flow, to, 0);
-}
-
-ALWAYS int tc_v6(struct __sk_buff *skb, struct frame *frame, const struct segments *segments)
-{
-	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	__u32 l3 = frame->l3 & OFFSET_MASK;
-	struct fo__bpf_key6 key;
-	struct fo__bpf_flow6 *flow;
-	struct fo__bpf_entry *in, *to;
-	int reason = parse_v6(data, end, frame, &key), zero = 0;
-	struct udphdr *udp;
-	struct ipv6hdr *ip;
-
-	if (reason)
-		return tc_pass(reason);
-	key.where = ingress_of(skb->ifindex, frame->encap) << 8 | frame->proto;
-	flow = bpf_map_lookup_elem(&flows6, &key);
-	if (!flow)
-		return tc_pass(FO__BPF_R_NO_FLOW);
-	in = entry_of(flow->flow.in >> 8);
-	to = entry_of(flow->flow.to >> 8);
-	if (!in || !to)
-		return tc_pass(FO__BPF_R_NOT_ACTIVE);
-	reason = tc_judge(data, frame, &flow->flow, in, to);
-	if (reason == FO__BPF_R_TCP_FIN)
-		reason = see_flags(&flow->flow, mirror6(flow, to, frame->proto), frame->tcp_flags);
-	if (!reason)
-		reason = judge_length(frame, segments, to, 1);
-	if (reason)
-		return tc_pass(reason);
-	if (tc_trim(skb, frame))
-		return tc_pass(FO__BPF_R_NO_HEADROOM);
-	data = (void *)(long)skb->data;
-	end = (void *)(long)skb->data_end;
-	ip = data + l3;
-	udp = (void *)(ip + 1);
-	if ((void *)(udp + 1) > end)
-		return tc_lost();
-	zero = frame->proto == IPPROTO_UDP && !udp->check;
-	bpf_csum_update(skb, rewrite_v6(ip, flow));
-	if ((flow->flow.in & FO__BPF_NAT) && tc_l4(skb, l3 + 40, frame, &flow->flow, 1, zero))
-		return tc_lost();
-	if (tc_l2(skb, frame, to, 1))
-		return tc_lost();
-	return tc_send(frame, segments, &flow->flow, to, 1);
+	return tc_send(frame, segments, flow, to, v6);
 }
 
 ALWAYS int tc_run(struct __sk_buff *skb)
@@ -269,8 +224,8 @@ ALWAYS int tc_run(struct __sk_buff *skb)
 	reason = parse_l2((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, &frame);
 	if (reason)
 		return tc_pass(reason);
-	return frame.type == bpf_htons(ETH_P_IP) ? tc_v4(skb, &frame, &segments)
-						 : tc_v6(skb, &frame, &segments);
+	return frame.type == bpf_htons(ETH_P_IP) ? tc_ip(skb, &frame, &segments, 0)
+						 : tc_ip(skb, &frame, &segments, 1);
 }
 
 #endif /* FO_BACKENDS_BPF_TC_BPF_H */

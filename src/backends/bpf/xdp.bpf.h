@@ -8,8 +8,7 @@
 
 #include "rewrite.bpf.h"
 
-#define TCP_MIN 20u
-#define L4_MIN	8u
+#define L4_MIN 8u
 
 /* Make the frame n + ip_len bytes long, the IP header n bytes from its start. 0, or as it was. */
 ALWAYS int xdp_resize(struct xdp_md *ctx, __u32 length, const struct frame *frame, __u32 n)
@@ -69,29 +68,27 @@ ALWAYS int xdp_lost(void)
 	return XDP_DROP;
 }
 
-ALWAYS int xdp_v4(struct xdp_md *ctx, __u32 length, struct frame *frame)
+ALWAYS int xdp_ip(struct xdp_md *ctx, __u32 length, struct frame *frame, int v6)
 {
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct fo__bpf_key4 key;
-	struct fo__bpf_flow4 *flow;
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end, *ip, *l4;
 	struct fo__bpf_entry *in, *to;
-	int reason = parse_v4(data, end, frame, &key);
-	struct iphdr *ip;
+	struct fo__bpf_flow *flow;
+	union key key;
+	int reason = key_of(data, end, ctx->ingress_ifindex, frame, &key, v6);
 	__u32 n;
 
 	if (reason)
 		return xdp_pass(reason);
-	key.where = ingress_of(ctx->ingress_ifindex, frame->encap) << 8 | frame->proto;
-	flow = bpf_map_lookup_elem(&flows4, &key);
+	flow = flow_of(&key, v6);
 	if (!flow)
 		return xdp_pass(FO__BPF_R_NO_FLOW);
-	in = entry_of(flow->flow.in >> 8);
-	to = entry_of(flow->flow.to >> 8);
+	in = entry_of(flow->in >> 8);
+	to = entry_of(flow->to >> 8);
 	if (!in || !to)
 		return xdp_pass(FO__BPF_R_NOT_ACTIVE);
-	reason = xdp_judge(data, frame, &flow->flow, in, to, 0);
+	reason = xdp_judge(data, frame, flow, in, to, v6);
 	if (reason == FO__BPF_R_TCP_FIN)
-		reason = see_flags(&flow->flow, mirror4(flow, to, frame->proto), frame->tcp_flags);
+		reason = see_flags(flow, mirror_of(flow, to, frame->proto, v6), frame->tcp_flags);
 	if (reason)
 		return xdp_pass(reason);
 	n = to->header_len & 31;
@@ -100,53 +97,14 @@ ALWAYS int xdp_v4(struct xdp_md *ctx, __u32 length, struct frame *frame)
 	data = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	ip = data + n;
-	if ((void *)(ip + 1) + (frame->proto == IPPROTO_TCP ? TCP_MIN : L4_MIN) > end || data + 30 > end)
+	l4 = ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	if (l4 + L4_MIN > end || data + 30 > end)
 		return xdp_lost();
-	if (flow->flow.in & FO__BPF_NAT)
-		rewrite_l4(ip + 1, frame->proto, &flow->flow);
-	rewrite_v4(ip, flow);
-	write_l2(data, to, n, frame->ip_len, 0);
-	return xdp_send(&flow->flow, to, frame->ip_len);
-}
-
-ALWAYS int xdp_v6(struct xdp_md *ctx, __u32 length, struct frame *frame)
-{
-	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
-	struct fo__bpf_key6 key;
-	struct fo__bpf_flow6 *flow;
-	struct fo__bpf_entry *in, *to;
-	int reason = parse_v6(data, end, frame, &key);
-	struct ipv6hdr *ip;
-	__u32 n;
-
-	if (reason)
-		return xdp_pass(reason);
-	key.where = ingress_of(ctx->ingress_ifindex, frame->encap) << 8 | frame->proto;
-	flow = bpf_map_lookup_elem(&flows6, &key);
-	if (!flow)
-		return xdp_pass(FO__BPF_R_NO_FLOW);
-	in = entry_of(flow->flow.in >> 8);
-	to = entry_of(flow->flow.to >> 8);
-	if (!in || !to)
-		return xdp_pass(FO__BPF_R_NOT_ACTIVE);
-	reason = xdp_judge(data, frame, &flow->flow, in, to, 1);
-	if (reason == FO__BPF_R_TCP_FIN)
-		reason = see_flags(&flow->flow, mirror6(flow, to, frame->proto), frame->tcp_flags);
-	if (reason)
-		return xdp_pass(reason);
-	n = to->header_len & 31;
-	if (xdp_resize(ctx, length, frame, n))
-		return xdp_pass(FO__BPF_R_NO_HEADROOM);
-	data = (void *)(long)ctx->data;
-	end = (void *)(long)ctx->data_end;
-	ip = data + n;
-	if ((void *)(ip + 1) + (frame->proto == IPPROTO_TCP ? TCP_MIN : L4_MIN) > end || data + 30 > end)
+	if ((flow->in & FO__BPF_NAT) && rewrite_l4(l4, end, frame->proto, flow))
 		return xdp_lost();
-	if (flow->flow.in & FO__BPF_NAT)
-		rewrite_l4(ip + 1, frame->proto, &flow->flow);
-	rewrite_v6(ip, flow);
-	write_l2(data, to, n, frame->ip_len, 1);
-	return xdp_send(&flow->flow, to, frame->ip_len);
+	rewrite_ip(ip, flow, v6);
+	write_l2(data, to, n, frame->ip_len, v6);
+	return xdp_send(flow, to, frame->ip_len);
 }
 
 ALWAYS int xdp_run(struct xdp_md *ctx, __u32 length)
@@ -156,7 +114,8 @@ ALWAYS int xdp_run(struct xdp_md *ctx, __u32 length)
 
 	if (reason)
 		return xdp_pass(reason);
-	return frame.type == bpf_htons(ETH_P_IP) ? xdp_v4(ctx, length, &frame) : xdp_v6(ctx, length, &frame);
+	return frame.type == bpf_htons(ETH_P_IP) ? xdp_ip(ctx, length, &frame, 0)
+						 : xdp_ip(ctx, length, &frame, 1);
 }
 
 #endif /* FO_BACKENDS_BPF_XDP_BPF_H */
