@@ -190,7 +190,7 @@ int fo__nft_settings(int may_change, int probing, char *changed, size_t size, st
 uint32_t fo__nft_reset_timeout(void);
 
 /* foreign.c: flowtables of others on our devices. */
-int fo__nft_foreign(struct fo__nft *nft, int allowed, struct fo_error *err);
+int fo__nft_foreign(struct fo__nft *nft, int allowed, int probing, struct fo_error *err);
 
 struct fo__nft_set;
 
