@@ -65,6 +65,7 @@ struct fo__nft_devices {
 #define FO__NFT_IN_SET	 (1u << 1) /* its element exists */
 #define FO__NFT_HAS_CT	 (1u << 2) /* a conntrack entry was seen */
 #define FO__NFT_QUEUED	 (1u << 3) /* in the queue of those that end */
+#define FO__NFT_LEFT_OUT (1u << 4) /* packets came while it was armed, and the kernel did not take it */
 
 /* What is owed when a flow has left. */
 enum fo__nft_last_word { FO__NFT_SAY_REMOVED, FO__NFT_SAY_ENDED, FO__NFT_SAY_REFUSED };
