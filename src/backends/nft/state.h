@@ -40,6 +40,7 @@ struct fo__nft_link {
 	uint32_t mtu;
 	uint16_t vlan_id;
 	uint16_t vlan_proto; /* 0x8100, 0x88a8 */
+	uint8_t vlan_pcp;    /* that a VLAN device writes into packets of the usual priority */
 	uint8_t kind;	     /* enum fo__nft_kind */
 	uint8_t sessions;    /* carries PPPoE sessions */
 	uint8_t mac[6];
