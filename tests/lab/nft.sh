@@ -24,8 +24,10 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 143' TERM INT HUP
 
+# One processor each: two guests share a machine of two, and a kernel that patches its own code while an emulated processor runs
+# it has died of that at boot.
 for kernel in "${kernels[@]}"; do
-	"$here/run.sh" --deadline "$deadline" "$kernel" "$here/nft_guest.sh" "$build" >"$logs/$kernel" 2>&1 &
+	"$here/run.sh" --cpus 1 --deadline "$deadline" "$kernel" "$here/nft_guest.sh" "$build" >"$logs/$kernel" 2>&1 &
 	children+=($!)
 done
 
