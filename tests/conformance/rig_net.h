@@ -142,6 +142,8 @@ void net_kernel_close(struct net *net);
 int net_kernel_refreshes(struct net *net);
 /* Does the connection's entry say that it is on the short cut? */
 int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out);
+/* A connection that FIN or RST ended can be opened again when conntrack's time for it is over: it is over now. */
+int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple);
 
 /* rig_net.c: struct rig's functions; a rig has an open() of its own, which names the backend. */
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size);

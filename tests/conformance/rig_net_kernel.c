@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -87,29 +88,53 @@ static void put_tuple(struct nlmsghdr *nlh, const struct fo_tuple *tuple)
 	mnl_attr_nest_end(nlh, whole);
 }
 
-static int take_status(const struct nlmsghdr *nlh, uint32_t *status)
+static const struct nlattr *find_attr(const struct nlattr *nest, unsigned int type)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, nest)
+	{
+		if (mnl_attr_get_type(attr) == type)
+			return attr;
+	}
+	return NULL;
+}
+
+struct entry {
+	uint32_t status;
+	uint8_t tcp_state; /* 0: none */
+};
+
+static void take_entry(const struct nlmsghdr *nlh, struct entry *entry)
 {
 	const struct nlattr *attr;
 
 	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
 	{
+		const struct nlattr *part;
+
 		if (mnl_attr_get_type(attr) == CTA_STATUS && mnl_attr_get_payload_len(attr) == 4)
-			return *status = ntohl(mnl_attr_get_u32(attr)), 0;
+			entry->status = ntohl(mnl_attr_get_u32(attr));
+		if (mnl_attr_get_type(attr) != CTA_PROTOINFO)
+			continue;
+		part = find_attr(attr, CTA_PROTOINFO_TCP);
+		part = part ? find_attr(part, CTA_PROTOINFO_TCP_STATE) : NULL;
+		if (part)
+			entry->tcp_state = mnl_attr_get_u8(part);
 	}
-	return -1;
 }
 
-int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out)
+/* One request about the entry of this tuple. No entry: all zero. */
+static int ask(struct net *net, uint16_t message, const struct fo_tuple *tuple, struct entry *entry)
 {
 	static char room[ROOM];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
 	struct nfgenmsg *header;
-	uint32_t status;
 	ssize_t size;
 
-	*out = 0;
-	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	nlh->nlmsg_flags = NLM_F_REQUEST;
+	memset(entry, 0, sizeof(*entry));
+	nlh->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | message);
+	nlh->nlmsg_flags = message == IPCTNL_MSG_CT_GET ? NLM_F_REQUEST : NLM_F_REQUEST | NLM_F_ACK;
 	header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
 	header->nfgen_family = tuple->family == FO_FAMILY_IPV6 ? AF_INET6 : AF_INET;
 	put_tuple(nlh, tuple);
@@ -118,11 +143,26 @@ int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out
 	size = recv(net->conntrack, room, sizeof(room), 0);
 	if (size < (ssize_t)NLMSG_HDRLEN || !mnl_nlmsg_ok(nlh, (int)size))
 		return net_fail(net, "conntrack does not answer: %m");
-	/* Refused: there is no such entry. */
-	if (nlh->nlmsg_type == NLMSG_ERROR)
-		return 0;
-	if (take_status(nlh, &status))
-		return net_fail(net, "conntrack tells no status");
-	*out = (status & IPS_OFFLOAD) != 0;
+	if (nlh->nlmsg_type != NLMSG_ERROR)
+		take_entry(nlh, entry);
 	return 0;
+}
+
+int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out)
+{
+	struct entry entry;
+	int rc = ask(net, IPCTNL_MSG_CT_GET, tuple, &entry);
+
+	*out = !rc && (entry.status & IPS_OFFLOAD) != 0;
+	return rc;
+}
+
+int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple)
+{
+	struct entry entry;
+
+	if (ask(net, IPCTNL_MSG_CT_GET, tuple, &entry))
+		return -1;
+	return entry.tcp_state > TCP_CONNTRACK_ESTABLISHED ? ask(net, IPCTNL_MSG_CT_DELETE, tuple, &entry)
+							   : 0;
 }

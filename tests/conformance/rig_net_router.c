@@ -296,6 +296,8 @@ int net_router_connect(struct net *net, const struct fo_flow *flow, const uint32
 	} else if (memcmp(c->side, side, sizeof(c->side)) && net_router_move(net, flow, side)) {
 		return -1;
 	}
+	if (net_kernel_forget_ended(net, &c->tuple[0]))
+		return -1;
 	if (flow->tuple[0].proto == 17)
 		return must_arrive(net, c, 0, 0) || must_arrive(net, c, 1, 0) ? -1 : 0;
 	return must_arrive(net, c, 0, TCP_SYN) || must_arrive(net, c, 1, TCP_SYN | TCP_ACK) ||
