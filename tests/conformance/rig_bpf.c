@@ -136,7 +136,7 @@ static void advance(void *state, uint64_t ms)
 }
 
 #define RIG_BPF                                                                                              \
-	.features = RIG_BURSTS, .most_flows = 0, .attach = net_attach, .detach = net_detach,                 \
+	.features = RIG_BURSTS | RIG_OVERSIZE, .most_flows = 0, .attach = net_attach, .detach = net_detach,  \
 	.close = net_close, .inject = net_inject, .advance = advance, .now_ms = net_now_ms,                  \
 	.settle = net_settle
 
