@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* find.h - the staged look-up: groups of packets through home buckets, tags and lines, each asked for a stage ahead.
  *
- * Each stage asks for the cache line that the next one needs. Packets go through in groups, and between two stages of a
- * group lies a stage of its neighbour: so lines arrive during other work, and no more are under way than a core keeps. A
- * packet that is settled leaves its group at once; the last stage gets the others in their order, so that what follows a
- * FIN passes.
+ * Each stage asks for the cache line that the next one needs, for a whole group: so lines arrive during the work on the
+ * others, and no more are under way than a core keeps. A packet that is settled leaves its group at once; the last stage gets
+ * the others in their order, so that what follows a FIN passes.
  *
  * What is looked up, and what becomes of it, is the caller's: run.c has packets, bench/ours.c has keys alone. burst.h has
  * what the stages hand on, search.h what they do not settle; index.h says what readers rely on.
@@ -14,7 +13,8 @@
 
 #include "fastpath/search.h"
 
-#define FO__GROUP 16u
+/* About as many lines as a core keeps under way. */
+#define FO__GROUP 32u
 
 /* Packets of a group that are not settled, in their order. */
 struct fo__group {
@@ -158,40 +158,20 @@ static inline void fo__look_mirror(const struct fo__run *run, const struct fo__l
 		__builtin_prefetch(&run->table->lines[look->dir ^ 1], 0, 3);
 }
 
-/* Packets a group: two groups at least, where that is worth the trouble. */
-static inline uint32_t fo__group_of(uint32_t n)
-{
-	return n >= 2 * FO__GROUP ? FO__GROUP : n > FO__GROUP / 2 ? (n + 1) / 2 : n;
-}
-
-/* The schedule: n packets, at least one, in groups that take turns. stages is a constant, so that nothing is called by
- * pointer. */
+/* The schedule: n packets, at least one. stages is a constant, so that nothing is called by pointer. */
 static inline __attribute__((always_inline)) void
 fo__find_burst(struct fo__run *run, struct fo_packet *packets, uint32_t n, const struct fo__stages *stages)
 {
-	uint32_t size = fo__group_of(n), ahead = size;
-	struct fo__group groups[2], *group = &groups[0], *next = &groups[1], *swap;
+	struct fo__group group;
 
 	run->cur = fo__load_acquire(&run->table->cur);
-	stages->expect(packets, n < 2 * size ? n : 2 * size);
-	stages->fill(run, group, packets, size);
-	stages->tags(run, group);
-	for (;;) {
-		uint32_t rest = n - ahead < size ? n - ahead : size;
-
-		if (rest)
-			stages->fill(run, next, packets + ahead, rest);
-		stages->lines(run, group);
-		if (rest)
-			stages->tags(run, next);
-		stages->act(run, group);
-		if (!rest)
-			return;
-		ahead += rest;
-		stages->expect(packets + ahead, n - ahead < size ? n - ahead : size);
-		swap = group;
-		group = next;
-		next = swap;
+	for (uint32_t at = 0, size; at < n; at += size) {
+		size = n - at < FO__GROUP ? n - at : FO__GROUP;
+		stages->expect(packets + at, size);
+		stages->fill(run, &group, packets + at, size);
+		stages->tags(run, &group);
+		stages->lines(run, &group);
+		stages->act(run, &group);
 	}
 }
 
