@@ -2,8 +2,8 @@
 /* conntrack.h - the kernel's connection tracking through ctnetlink: entries read, dumped, watched and touched.
  *
  * For the backends that rely on it (nft, tc, bpf); knows nothing of tables, flows or backends beyond struct fo_tuple.
- * TCP and UDP only: entries of other protocols are passed over. Neighbours: entry.c reads messages, request.c asks and
- * changes, watch.c dumps and listens; src/netlink carries it all.
+ * TCP and UDP only: entries of other protocols are passed over. Neighbours: entry.c reads messages, fit.c judges entries,
+ * request.c asks and changes, watch.c dumps and listens; src/netlink carries it all.
  */
 #ifndef FO_CONNTRACK_CONNTRACK_H
 #define FO_CONNTRACK_CONNTRACK_H
@@ -44,6 +44,19 @@ int fo__ct_established(const struct fo__ct_entry *entry);
 enum fo_reason fo__ct_closing(const struct fo__ct_entry *entry);
 /* "ESTABLISHED" and the like, as conntrack(8) prints them; "" for others. */
 const char *fo__ct_tcp_state_name(unsigned int state);
+
+/* ---- An entry and a flow (fit.c) ---- */
+
+int fo__ct_same_tuple(const struct fo_tuple *a, const struct fo_tuple *b);
+/* fo__ct_carries - is this the entry of the connection whose packets arrive as tuple[0] and tuple[1]?
+ * @reversed: receives whether tuple[0] is what conntrack calls the reply. */
+int fo__ct_carries(const struct fo__ct_entry *entry, const struct fo_tuple tuple[2], int *reversed);
+/* fo__ct_contradicts - say of an entry that does not carry it what the reply should be. -EINVAL, FO_R_NAT. */
+int fo__ct_contradicts(const struct fo__ct_entry *entry, const struct fo_tuple tuple[2],
+		       struct fo_error *err);
+/* fo__ct_fits - may the connection leave the slow path? 0; -EOPNOTSUPP a helper reads it or its sequence numbers are
+ * adjusted; -EBUSY it is ending. */
+int fo__ct_fits(const struct fo__ct_entry *entry, struct fo_error *err);
 
 /* ---- Asking and changing (request.c) ---- */
 
