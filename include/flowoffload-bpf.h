@@ -28,10 +28,18 @@ enum fo_bpf_attach {
 
 #define FO_BPF_LEASE_MS 10000u
 
+/* Whether the kernel's conntrack, which carries the connections otherwise, is kept right (see docs/BPF.md). */
+enum fo_bpf_conntrack {
+	FO_BPF_CONNTRACK_AUTO = 0, /* where the kernel can be asked about it */
+	FO_BPF_CONNTRACK_ON = 1,   /* or create fails */
+	FO_BPF_CONNTRACK_OFF =
+		2 /* the slow path is another: neither conntrack nor IPsec policies are looked at */
+};
+
 struct fo_bpf_options {
 	size_t size;
-	uint32_t attach; /* enum fo_bpf_attach */
-	uint32_t reserved;
+	uint32_t attach;    /* enum fo_bpf_attach */
+	uint32_t conntrack; /* enum fo_bpf_conntrack */
 };
 
 #ifdef __cplusplus

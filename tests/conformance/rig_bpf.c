@@ -76,6 +76,7 @@ static int open_at(enum fo_bpf_attach attach, void **state, struct fo_table_opti
 
 	FO_INIT(&own);
 	own.attach = attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF; /* no connection of the suite's is one that a kernel tracks */
 	options->backend_options = &own;
 	if (net_open_bare(state, options, "bpf", why, why_size))
 		return -1;

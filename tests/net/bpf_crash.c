@@ -184,6 +184,7 @@ static void run(enum fo_bpf_attach attach, const char *name)
 	place = name;
 	FO_INIT(&own);
 	own.attach = attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	set_options(&options);
 	if (net_open_bare(&state, &options, "bpf", why, sizeof(why))) {
 		printf("bpf-crash: skipped, %s\n0 passed, 0 failed, 1 skipped\n", why);

@@ -350,6 +350,7 @@ static void run_hook(const struct hook *hook)
 
 	FO_INIT(&own);
 	own.attach = hook->attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	soft = open_table("soft", NULL);
 	bpf = open_table("bpf", &own);
 	if (fo_worker_open(soft, NULL, &worker, &err))

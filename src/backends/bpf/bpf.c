@@ -2,7 +2,7 @@
 /* bpf.c - the provider contract on maps and one program in the kernel. Neighbours: state.h. */
 #include "backends/bpf/bpf.h"
 
-#include "backends/bpf/state.h"
+#include "backends/bpf/guard.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -24,7 +24,9 @@
 	 FO_CAP_CALLER_NEIGH)
 
 #define AGE_GRANULARITY_MS 2000u
-#define RANK		   50u
+/* No struct of options is so large: a size beyond it was never set. */
+#define OPTIONS_MOST 4096u
+#define RANK	     50u
 
 int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char *field, int errno_,
 		 const char *format, ...)
@@ -71,19 +73,45 @@ static void netns_leave(int back)
 
 /* ---- create and destroy ---- */
 
-static const struct fo_bpf_options *options_of(const struct fo_table_options *options)
+/* What the first version of struct fo_bpf_options had. */
+#define OPTIONS_LEAST 16u
+
+static bool is_zero(const uint8_t *bytes, size_t size)
 {
-	return options ? options->backend_options : NULL;
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i])
+			return false;
+	return true;
 }
 
-/* What is asked for, or follows from what is needed. */
-static uint32_t attach_of(const struct fo_table_options *options)
+/* The options as this version knows them, with attach resolved: what is asked for, or follows from what is needed. */
+static int take_options(const struct fo_table_options *options, struct fo_bpf_options *out,
+			struct fo_error *err)
 {
-	const struct fo_bpf_options *own = options_of(options);
+	const struct fo_bpf_options *given = options ? options->backend_options : NULL;
+	size_t size = given ? given->size : sizeof(*out), known = size < sizeof(*out) ? size : sizeof(*out);
 
-	if (own && own->attach)
-		return own->attach;
-	return options && (options->needs & FO_CAP_EGRESS_QDISC) ? FO_BPF_ATTACH_TC : FO_BPF_ATTACH_AUTO;
+	FO_INIT(out);
+	if (size < OPTIONS_LEAST || size > OPTIONS_MOST)
+		return fo__bpf_fail(err, -EINVAL, FO_R_SIZE, "backend_options.size", 0,
+				    "give a struct fo_bpf_options made by FO_INIT()");
+	if (given)
+		memcpy(out, given, known);
+	out->size = sizeof(*out);
+	if (given && !is_zero((const uint8_t *)given + known, size - known))
+		return fo__bpf_fail(
+			err, -EINVAL, FO_R_SIZE, "backend_options.size", 0,
+			"the struct has fields that this library does not know: link a newer one, "
+			"or leave them zero");
+	if (out->attach > FO_BPF_ATTACH_CLSACT)
+		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.attach", 0,
+				    "attach %u is no FO_BPF_ATTACH_ value", out->attach);
+	if (out->conntrack > FO_BPF_CONNTRACK_OFF)
+		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.conntrack", 0,
+				    "conntrack %u is no FO_BPF_CONNTRACK_ value", out->conntrack);
+	if (!out->attach && options && (options->needs & FO_CAP_EGRESS_QDISC))
+		out->attach = FO_BPF_ATTACH_TC;
+	return 0;
 }
 
 /* XDP goes round the queueing discipline of the device that it leaves by; a filter stays when its owner is killed. */
@@ -97,15 +125,15 @@ static uint64_t caps_of(uint32_t attach)
 
 static int bpf_probe(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err)
 {
-	const struct fo_bpf_options *own = options_of(options);
+	struct fo_bpf_options own;
+	int code = take_options(options, &own, err);
 
-	if (own && (own->size != sizeof(*own) || own->attach > FO_BPF_ATTACH_CLSACT || own->reserved))
-		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options", 0,
-				    "give a struct fo_bpf_options made by FO_INIT(), and a known attach");
+	if (code)
+		return code;
 	if (geteuid() && options == NULL)
 		return fo__bpf_fail(err, -EPERM, FO_R_PERMISSION, NULL, EPERM,
 				    "loading BPF programs needs CAP_BPF and CAP_NET_ADMIN (or root)");
-	caps->can = caps_of(attach_of(options));
+	caps->can = caps_of(own.attach);
 	caps->max_encaps = FO_MAX_ENCAPS;
 	caps->delete_bound_ms = 0;
 	caps->age_granularity_ms = AGE_GRANULARITY_MS;
@@ -162,6 +190,7 @@ static void bpf_destroy(void *priv)
 	fo__bpf_detach(bpf);
 	netns_leave(back);
 	fo__bpf_grace_close(bpf);
+	fo__bpf_conntrack_close(bpf);
 	if (bpf->sweeping >= 0)
 		close(bpf->sweeping);
 	ring_buffer__free(bpf->ring);
@@ -232,11 +261,13 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 		      struct fo_error *err)
 {
 	struct timespec tick = {.tv_nsec = 4000000};
+	struct fo_bpf_options own;
 	struct fo__bpf *bpf;
 	int back, code = bpf_probe(config->options, caps, err);
 
 	if (code)
 		return code;
+	(void)take_options(config->options, &own, NULL);
 	bpf = config->ops->alloc(config->host, sizeof(*bpf), 64);
 	if (!bpf)
 		return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, NULL, 0, "no memory for the table");
@@ -249,7 +280,7 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 				.grace = {.wake = -1, .done = -1},
 				.ending = {FO__BPF_NONE, FO__BPF_NONE},
 				.waiting = {FO__BPF_NONE, FO__BPF_NONE},
-				.attach = attach_of(config->options)};
+				.attach = own.attach};
 	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
 		bpf->devices[i].link = -1;
 	/* The coarse clocks go by the tick. */
@@ -272,6 +303,8 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 	if (!code && (caps->can & FO_CAP_CRASH_LEASE) && fo__bpf_lease(bpf))
 		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno, "the kernel takes no lease");
 	if (!code)
+		code = fo__bpf_conntrack_open(bpf, own.conntrack, err);
+	if (!code)
 		code = attach_all(bpf, config->options, err);
 	if (code) {
 		bpf_destroy(bpf);
@@ -291,8 +324,38 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 static int bpf_flow_add(void *priv, const struct fo_backend_flow *flow, unsigned int *state,
 			struct fo_error *err)
 {
+	struct fo__bpf *bpf = priv;
+	struct fo_error why;
+	int code;
+
 	*state = FO_STATE_ACTIVE;
-	return fo__bpf_flow_add(priv, flow, err);
+	fo__bpf_conntrack_admit(bpf, flow, 1, &code, err ? err : &why);
+	if (code)
+		return code;
+	code = fo__bpf_flow_add(bpf, flow, err);
+	if (code)
+		fo__bpf_conntrack_dismiss(bpf, flow);
+	return code;
+}
+
+/* Conntrack takes a handful in one exchange. */
+static void bpf_flow_add_many(void *priv, const struct fo_backend_flow *flows, size_t n, unsigned int *states,
+			      int *results, struct fo_error *errs)
+{
+	struct fo__bpf *bpf = priv;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i % FO__BPF_ADMIT_MOST == 0)
+			fo__bpf_conntrack_admit(bpf, flows + i,
+						n - i < FO__BPF_ADMIT_MOST ? n - i : FO__BPF_ADMIT_MOST,
+						results + i, errs + i);
+		states[i] = FO_STATE_ACTIVE;
+		if (results[i])
+			continue;
+		results[i] = fo__bpf_flow_add(bpf, &flows[i], &errs[i]);
+		if (results[i])
+			fo__bpf_conntrack_dismiss(bpf, &flows[i]);
+	}
 }
 
 static int bpf_flow_del(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err)
@@ -303,7 +366,11 @@ static int bpf_flow_del(void *priv, uint64_t cookie, uint32_t slot, struct fo_er
 static int bpf_flow_update(void *priv, const struct fo_backend_flow *flow, uint32_t mask,
 			   struct fo_error *err)
 {
-	return fo__bpf_flow_update(priv, flow, mask, err);
+	int code = fo__bpf_flow_update(priv, flow, mask, err);
+
+	if (!code && (mask & FO_UPDATE_TIMEOUT))
+		fo__bpf_conntrack_timeout(priv, flow->slot, flow->timeout_ms);
+	return code;
 }
 
 static int bpf_flow_stats(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err)
@@ -376,6 +443,7 @@ static void bpf_poll(void *priv, unsigned int max_us)
 	renew_lease(bpf);
 	(void)ring_buffer__consume(bpf->ring);
 	fo__bpf_sweep(bpf, max_us);
+	bpf->looking_after = fo__bpf_conntrack_poll(bpf);
 }
 
 static int bpf_fd(void *priv)
@@ -387,7 +455,7 @@ static uint64_t bpf_deadline(void *priv)
 {
 	struct fo__bpf *bpf = priv;
 
-	return bpf->sweep_running ? 0 : bpf->next_sweep_ms;
+	return bpf->sweep_running || bpf->looking_after ? 0 : bpf->next_sweep_ms;
 }
 
 static int bpf_sync(void *priv)
@@ -416,4 +484,5 @@ const struct fo_backend fo__backend_bpf = {
 	.fd = bpf_fd,
 	.deadline = bpf_deadline,
 	.sync = bpf_sync,
+	.flow_add_many = bpf_flow_add_many,
 };

@@ -199,14 +199,11 @@ static void queue_append(struct fo__bpf *bpf, struct fo__bpf_queue *queue, uint3
 	queue->last = slot;
 }
 
-int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err)
+static int mark_dead(struct fo__bpf *bpf, uint32_t slot)
 {
-	struct fo__bpf_slot *flow = slot_of(bpf, cookie, slot);
+	struct fo__bpf_slot *flow = &bpf->slots[slot];
 	int code = 0;
 
-	if (!flow)
-		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
-				    "the flow is not in the kernel's maps");
 	for (unsigned int dir = 0; !code && dir < 2; dir++) {
 		struct fo__bpf_mark dead = {.set = FO__BPF_DEAD};
 
@@ -215,10 +212,35 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 			code = 0; /* somebody else took it out: the more it is gone */
 	}
 	if (code)
-		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
+		return code;
 	flow->life = FO__BPF_ENDING;
 	queue_append(bpf, &bpf->ending, slot);
+	return 0;
+}
+
+int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err)
+{
+	int code;
+
+	/* On its way out by itself: now the library wants to hear of it as its own doing. */
+	if (slot < bpf->n_slots && bpf->slots[slot].cookie == cookie && bpf->slots[slot].ended) {
+		bpf->slots[slot].ended = FO_R_NONE;
+		return FO_BACKEND_PENDING;
+	}
+	if (!slot_of(bpf, cookie, slot))
+		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
+				    "the flow is not in the kernel's maps");
+	code = mark_dead(bpf, slot);
+	if (code)
+		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
 	return FO_BACKEND_PENDING;
+}
+
+/* What the kernel does not mark now, whoever asks for this tries again. */
+void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason)
+{
+	if (bpf->slots[slot].life == FO__BPF_LIVE && !mark_dead(bpf, slot))
+		bpf->slots[slot].ended = (uint8_t)reason;
 }
 
 static void reap(struct fo__bpf *bpf, uint32_t slot)
@@ -226,6 +248,8 @@ static void reap(struct fo__bpf *bpf, uint32_t slot)
 	struct fo__bpf_slot *flow = &bpf->slots[slot];
 	int map = fo__bpf_flow_map(bpf, flow->family);
 	union fo__bpf_element last;
+	uint64_t cookie;
+	uint8_t ended;
 
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		if (!bpf_map_lookup_elem(map, &flow->key[dir], &last))
@@ -233,8 +257,13 @@ static void reap(struct fo__bpf *bpf, uint32_t slot)
 		(void)bpf_map_delete_elem(map, &flow->key[dir]);
 	}
 	release_sides(bpf, flow->in);
-	flow->life = FO__BPF_FREE;
-	bpf->ops->removed(bpf->host, flow->cookie);
+	ended = flow->ended;
+	cookie = flow->cookie;
+	*flow = (struct fo__bpf_slot){.life = FO__BPF_FREE};
+	if (ended)
+		bpf->ops->ended(bpf->host, cookie, ended, 0);
+	else
+		bpf->ops->removed(bpf->host, cookie);
 }
 
 void fo__bpf_flows_reap(struct fo__bpf *bpf)

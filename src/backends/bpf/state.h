@@ -25,6 +25,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
+struct fo__bpf_conntrack;
 struct program_bpf;
 struct sweep_bpf;
 struct bpf_link;
@@ -112,8 +113,9 @@ struct fo__bpf_slot {
 	uint32_t in[2]; /* sides */
 	uint32_t next;	/* ending: the next that waits */
 	uint8_t family;
-	uint8_t life; /* enum fo__bpf_life */
-	bool closing; /* FIN or RST was reported */
+	uint8_t life;  /* enum fo__bpf_life */
+	bool closing;  /* FIN or RST was reported */
+	uint8_t ended; /* ending by itself: the reason to be told; 0: by the library */
 };
 
 /* Slots or sides that wait for one grace period, oldest first. */
@@ -157,8 +159,10 @@ struct fo__bpf {
 	struct fo__bpf_ingress *ingresses;
 
 	struct fo__bpf_grace grace;
-	uint32_t attach; /* enum fo_bpf_attach */
-	int netns;	 /* the table's network namespace, or -1: the caller's */
+	struct fo__bpf_conntrack *conntrack; /* guard.h; NULL: none */
+	bool looking_after;		     /* a pass over its entries is under way */
+	uint32_t attach;		     /* enum fo_bpf_attach */
+	int netns;			     /* the table's network namespace, or -1: the caller's */
 	uint64_t jiffies_per_second, now_jiffies;
 
 	bool leased; /* a device has a clsact filter, which outlives this process */
@@ -202,6 +206,8 @@ void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
 /* flows.c */
 int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err);
+/* The backend itself ends a flow: no packet takes it from now on, ended() follows with the reason. */
+void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason);
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
 			struct fo_error *err);
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* guard.h - what keeps the kernel's slow path right, and the short cut honest, around the maps of state.h.
+ *
+ *   conntrack.c  which connections may leave the slow path, and that it does not forget them meanwhile
+ *   links.c      devices that go down or away: their flows pass at once, and end
+ *   preflight.c  what loses packets in silence, as warnings
+ *   prove.c      a frame through the program, and one out of a device, before anybody relies on them
+ */
+#ifndef FO_BACKENDS_BPF_GUARD_H
+#define FO_BACKENDS_BPF_GUARD_H
+
+#include "backends/bpf/state.h"
+
+#include "conntrack/conntrack.h"
+#include "conntrack/ipsec.h"
+
+/* ---- conntrack.c ---- */
+
+/* What one exchange with conntrack takes. */
+#define FO__BPF_ADMIT_MOST FO__CT_GET_MOST
+
+/* What is remembered of a flow's entry. */
+struct fo__bpf_ct {
+	uint32_t id;
+	uint32_t due_s;	    /* monotonic; when to look at it again */
+	uint32_t packets;   /* the program's, both directions, when it was looked at last */
+	uint32_t timeout_s; /* the flow's own; UINT32_MAX: never */
+	uint16_t zone;
+	bool known;
+	bool loosened; /* the window check was lifted for this flow */
+};
+
+struct fo__bpf_conntrack {
+	struct fo__nl ask;
+	struct fo__ipsec ipsec;
+	struct fo__bpf_ct *flows;	   /* by slot */
+	uint32_t at;			   /* slots below it were looked at in this pass */
+	bool passing, recheck, rechecking; /* policies of IPsec changed: look at all flows */
+	uint64_t next_pass_ms;
+	uint8_t tx[FO__CT_TX_ROOM] __attribute__((aligned(4)));
+	uint8_t rx[FO__NL_RX_ROOM] __attribute__((aligned(4)));
+};
+
+/* Without conntrack, by the options or the kernel, bpf->conntrack stays NULL, and the others do nothing. */
+int fo__bpf_conntrack_open(struct fo__bpf *bpf, uint32_t how, struct fo_error *err);
+void fo__bpf_conntrack_close(struct fo__bpf *bpf);
+/* May these flows (FO__BPF_ADMIT_MOST at most) leave the slow path? results[i]: 0, or -errno and errs[i]. Of those that
+ * may, conntrack takes segments out of the window and lets enough time pass, from then on. */
+void fo__bpf_conntrack_admit(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
+			     struct fo_error *errs);
+/* An admitted flow did not get into the maps. */
+void fo__bpf_conntrack_dismiss(struct fo__bpf *bpf, const struct fo_backend_flow *flow);
+void fo__bpf_conntrack_timeout(struct fo__bpf *bpf, uint32_t slot, uint32_t timeout_ms);
+/* A slice of looking after entries; true while a pass is under way. */
+bool fo__bpf_conntrack_poll(struct fo__bpf *bpf);
+
+#endif
