@@ -4,7 +4,7 @@
  * XDP and tcx are links: they go when their descriptor is closed, so when the process ends. A clsact filter stays: where
  * only that exists the program has a lease (bpf.c renews it). XDP has one owner a device, and another one is named.
  */
-#include "backends/bpf/state.h"
+#include "backends/bpf/guard.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -271,6 +271,11 @@ int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct 
 		return fo__bpf_fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, "ports", 0, "ifindex %u is beyond %u",
 				    port, FO__BPF_INGRESS_TAGGED - 1);
 	*device = (struct fo__bpf_device){.port = port, .link = -1};
+	code = fo__bpf_port_check(bpf, port, err);
+	if (code) {
+		*device = (struct fo__bpf_device){.link = -1};
+		return code;
+	}
 	before = fo__bpf_quiet();
 	if (bpf_map_update_elem(bpf->map[FO__BPF_DEVMAP], &port, &target, BPF_ANY))
 		code = fo__bpf_fail(err, -ENODEV, FO_R_PORT, "ports", errno,
@@ -280,6 +285,8 @@ int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct 
 	if (code)
 		detach_device(bpf, device);
 	fo__bpf_unquiet(before);
+	if (!code)
+		fo__bpf_links_look(bpf, port);
 	return code;
 }
 

@@ -191,6 +191,7 @@ static void bpf_destroy(void *priv)
 	netns_leave(back);
 	fo__bpf_grace_close(bpf);
 	fo__bpf_conntrack_close(bpf);
+	fo__bpf_links_close(bpf);
 	if (bpf->sweeping >= 0)
 		close(bpf->sweeping);
 	ring_buffer__free(bpf->ring);
@@ -303,6 +304,10 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 	if (!code && (caps->can & FO_CAP_CRASH_LEASE) && fo__bpf_lease(bpf))
 		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno, "the kernel takes no lease");
 	if (!code)
+		code = fo__bpf_links_open(bpf, err);
+	if (!code && watch(bpf, bpf->links->notices.fd))
+		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno, "the notices cannot be waited for");
+	if (!code)
 		code = fo__bpf_conntrack_open(bpf, own.conntrack, err);
 	if (!code)
 		code = attach_all(bpf, config->options, err);
@@ -321,34 +326,14 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 
 /* ---- the rest of the contract ---- */
 
-static int bpf_flow_add(void *priv, const struct fo_backend_flow *flow, unsigned int *state,
-			struct fo_error *err)
-{
-	struct fo__bpf *bpf = priv;
-	struct fo_error why;
-	int code;
-
-	*state = FO_STATE_ACTIVE;
-	fo__bpf_conntrack_admit(bpf, flow, 1, &code, err ? err : &why);
-	if (code)
-		return code;
-	code = fo__bpf_flow_add(bpf, flow, err);
-	if (code)
-		fo__bpf_conntrack_dismiss(bpf, flow);
-	return code;
-}
-
 /* Conntrack takes a handful in one exchange. */
-static void bpf_flow_add_many(void *priv, const struct fo_backend_flow *flows, size_t n, unsigned int *states,
-			      int *results, struct fo_error *errs)
+static void add_handful(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n,
+			unsigned int *states, int *results, struct fo_error *errs)
 {
-	struct fo__bpf *bpf = priv;
-
+	for (size_t i = 0; i < n; i++)
+		results[i] = fo__bpf_flow_ports_check(bpf, &flows[i], &errs[i]);
+	fo__bpf_conntrack_admit(bpf, flows, n, results, errs);
 	for (size_t i = 0; i < n; i++) {
-		if (i % FO__BPF_ADMIT_MOST == 0)
-			fo__bpf_conntrack_admit(bpf, flows + i,
-						n - i < FO__BPF_ADMIT_MOST ? n - i : FO__BPF_ADMIT_MOST,
-						results + i, errs + i);
 		states[i] = FO_STATE_ACTIVE;
 		if (results[i])
 			continue;
@@ -356,6 +341,27 @@ static void bpf_flow_add_many(void *priv, const struct fo_backend_flow *flows, s
 		if (results[i])
 			fo__bpf_conntrack_dismiss(bpf, &flows[i]);
 	}
+}
+
+static int bpf_flow_add(void *priv, const struct fo_backend_flow *flow, unsigned int *state,
+			struct fo_error *err)
+{
+	struct fo__bpf *bpf = priv;
+	struct fo_error why;
+	int code;
+
+	add_handful(bpf, flow, 1, state, &code, err ? err : &why);
+	return code;
+}
+
+static void bpf_flow_add_many(void *priv, const struct fo_backend_flow *flows, size_t n, unsigned int *states,
+			      int *results, struct fo_error *errs)
+{
+	struct fo__bpf *bpf = priv;
+
+	for (size_t i = 0; i < n; i += FO__BPF_ADMIT_MOST)
+		add_handful(bpf, flows + i, n - i < FO__BPF_ADMIT_MOST ? n - i : FO__BPF_ADMIT_MOST,
+			    states + i, results + i, errs + i);
 }
 
 static int bpf_flow_del(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err)
@@ -388,11 +394,10 @@ static int bpf_adj_check(void *priv, const struct fo_adj *adj, struct fo_error *
 {
 	static const uint8_t zero[6];
 
-	(void)priv;
 	if (!memcmp(adj->own_mac, zero, 6) || !memcmp(adj->peer_mac, zero, 6))
 		return fo__bpf_fail(err, -EINVAL, FO_R_ADJACENCY, "peer_mac", 0,
 				    "this backend does not resolve neighbours: give both MAC addresses");
-	return 0;
+	return fo__bpf_l3_check(priv, adj, err);
 }
 
 static int bpf_adj_update(void *priv, fo_adj_id id, const struct fo_adj *old_adj,
@@ -410,6 +415,8 @@ static void bpf_port_set(void *priv, const struct fo_port *port)
 	bool attached = false;
 	int back;
 
+	if (port->state != FO_PORT_UP)
+		fo__bpf_links_said(bpf, port->port, true);
 	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
 		attached |= bpf->devices[i].port == port->port;
 	back = netns_enter(bpf);
@@ -418,6 +425,8 @@ static void bpf_port_set(void *priv, const struct fo_port *port)
 	else if (port->state == FO_PORT_UP && !attached)
 		(void)fo__bpf_device_add(bpf, port->port, bpf->attach, NULL);
 	netns_leave(back);
+	if (port->state == FO_PORT_UP)
+		fo__bpf_links_said(bpf, port->port, false);
 }
 
 /* Far more often than it runs out. By the kernel's clock: the table's may be another. */
@@ -444,6 +453,7 @@ static void bpf_poll(void *priv, unsigned int max_us)
 	(void)ring_buffer__consume(bpf->ring);
 	fo__bpf_sweep(bpf, max_us);
 	bpf->looking_after = fo__bpf_conntrack_poll(bpf);
+	bpf->ending_flows = fo__bpf_links_poll(bpf);
 }
 
 static int bpf_fd(void *priv)
@@ -455,7 +465,7 @@ static uint64_t bpf_deadline(void *priv)
 {
 	struct fo__bpf *bpf = priv;
 
-	return bpf->sweep_running || bpf->looking_after ? 0 : bpf->next_sweep_ms;
+	return bpf->sweep_running || bpf->looking_after || bpf->ending_flows ? 0 : bpf->next_sweep_ms;
 }
 
 static int bpf_sync(void *priv)

@@ -273,6 +273,8 @@ static void check_ipsec(struct fo__bpf_conntrack *ct, const struct fo_backend_fl
 		asked[i] = (struct fo__ipsec_flow){flows[i].flow->tuple, flows[i].out};
 	code = fo__ipsec_judge(&ct->ipsec, asked, n, met);
 	for (size_t i = 0; i < n; i++) {
+		if (results[i])
+			continue;
 		if (code)
 			results[i] =
 				fo__nl_refuse(&errs[i], -EIO, FO_R_BACKEND, FO_STAGE_RESOLVE, -code, NULL,
@@ -291,7 +293,6 @@ void fo__bpf_conntrack_admit(struct fo__bpf *bpf, const struct fo_backend_flow *
 	struct fo__ct_key keys[FO__BPF_ADMIT_MOST];
 	struct fo__bpf_conntrack *ct = bpf->conntrack;
 
-	memset(results, 0, n * sizeof(*results));
 	if (!ct)
 		return;
 	check_ipsec(ct, flows, n, results, errs);

@@ -13,6 +13,7 @@
 
 #include "conntrack/conntrack.h"
 #include "conntrack/ipsec.h"
+#include "netlink/link.h"
 
 /* ---- conntrack.c ---- */
 
@@ -44,8 +45,9 @@ struct fo__bpf_conntrack {
 /* Without conntrack, by the options or the kernel, bpf->conntrack stays NULL, and the others do nothing. */
 int fo__bpf_conntrack_open(struct fo__bpf *bpf, uint32_t how, struct fo_error *err);
 void fo__bpf_conntrack_close(struct fo__bpf *bpf);
-/* May these flows (FO__BPF_ADMIT_MOST at most) leave the slow path? results[i]: 0, or -errno and errs[i]. Of those that
- * may, conntrack takes segments out of the window and lets enough time pass, from then on. */
+/* May these flows (FO__BPF_ADMIT_MOST at most) leave the slow path? results[i]: 0, or -errno and errs[i]; those that are
+ * not 0 already are passed over. Of those that may, conntrack takes segments out of the window from then on, and waits
+ * long enough. */
 void fo__bpf_conntrack_admit(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
 			     struct fo_error *errs);
 /* An admitted flow did not get into the maps. */
@@ -53,5 +55,33 @@ void fo__bpf_conntrack_dismiss(struct fo__bpf *bpf, const struct fo_backend_flow
 void fo__bpf_conntrack_timeout(struct fo__bpf *bpf, uint32_t slot, uint32_t timeout_ms);
 /* A slice of looking after entries; true while a pass is under way. */
 bool fo__bpf_conntrack_poll(struct fo__bpf *bpf);
+
+/* ---- links.c ---- */
+
+struct fo__bpf_links {
+	struct fo__nl ask, notices;
+	uint32_t at; /* slots below it were looked at */
+	bool ending; /* flows of ports that do not work */
+	uint8_t rx[FO__NL_RX_ROOM] __attribute__((aligned(4)));
+};
+
+int fo__bpf_links_open(struct fo__bpf *bpf, struct fo_error *err);
+void fo__bpf_links_close(struct fo__bpf *bpf);
+/* May this device be a port at all? -ENODEV, -EOPNOTSUPP. */
+int fo__bpf_port_check(struct fo__bpf *bpf, uint32_t port, struct fo_error *err);
+/* Do packets leave by the adjacency's L3 device in a header that it describes? -EOPNOTSUPP. */
+int fo__bpf_l3_check(struct fo__bpf *bpf, const struct fo_adj *adj, struct fo_error *err);
+/* Do both ports of a flow work? -ENODEV. */
+int fo__bpf_flow_ports_check(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
+/* Attached, up, and not said to be down by the caller. */
+bool fo__bpf_port_works(struct fo__bpf *bpf, uint32_t port);
+/* How is the device now? Acts on it. */
+void fo__bpf_links_look(struct fo__bpf *bpf, uint32_t port);
+/* The caller says how it is. */
+void fo__bpf_links_said(struct fo__bpf *bpf, uint32_t port, bool down);
+/* End, in slices, what goes over ports that do not work. */
+void fo__bpf_links_end_flows(struct fo__bpf *bpf);
+/* Takes notices and ends flows; true while there are more of them. */
+bool fo__bpf_links_poll(struct fo__bpf *bpf);
 
 #endif

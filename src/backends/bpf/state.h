@@ -26,6 +26,7 @@
 #include <stdbool.h>
 
 struct fo__bpf_conntrack;
+struct fo__bpf_links;
 struct program_bpf;
 struct sweep_bpf;
 struct bpf_link;
@@ -65,6 +66,7 @@ struct fo__bpf_device {
 	enum fo__bpf_hook hook;
 	int link; /* of XDP and tcx, -1 otherwise */
 	bool made_qdisc;
+	bool down, said_down; /* by the kernel, by the caller */
 };
 
 /* One adjacency in use. */
@@ -160,9 +162,11 @@ struct fo__bpf {
 
 	struct fo__bpf_grace grace;
 	struct fo__bpf_conntrack *conntrack; /* guard.h; NULL: none */
-	bool looking_after;		     /* a pass over its entries is under way */
-	uint32_t attach;		     /* enum fo_bpf_attach */
-	int netns;			     /* the table's network namespace, or -1: the caller's */
+	struct fo__bpf_links *links;	     /* guard.h */
+	bool looking_after,
+		ending_flows; /* a pass over conntrack's entries, over flows of dead ports, is under way */
+	uint32_t attach;      /* enum fo_bpf_attach */
+	int netns;	      /* the table's network namespace, or -1: the caller's */
 	uint64_t jiffies_per_second, now_jiffies;
 
 	bool leased; /* a device has a clsact filter, which outlives this process */
@@ -199,6 +203,8 @@ int fo__bpf_side_take(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *ad
 		      struct fo_error *err);
 void fo__bpf_side_release(struct fo__bpf *bpf, uint32_t side);
 int fo__bpf_side_update(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *adj, struct fo_error *err);
+/* All sides of this port are dead for that reason, or, FO_R_NONE, alive. */
+void fo__bpf_sides_mark(struct fo__bpf *bpf, uint32_t port, enum fo_reason reason);
 uint32_t fo__bpf_side_ingress(const struct fo__bpf *bpf, uint32_t side);
 /* Sides whose grace period is over may be used again. */
 void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
