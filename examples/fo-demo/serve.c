@@ -109,6 +109,8 @@ static bool read_option(int key, struct serve_options *o)
 	switch (key) {
 	case 'b':
 		o->table.backend = optarg;
+		if (strcmp(optarg, "bpf") == 0)
+			o->table.backend_options = &o->bpf;
 		return true;
 	case 'd':
 		if (o->n_devices == SERVE_MAX_DEVICES) {
@@ -193,6 +195,12 @@ static bool enter_netns(const char *name)
 	if (fd >= 0)
 		close(fd);
 	return status == 0;
+}
+
+static void warn(void *ctx, const struct fo_bpf_warning *warning)
+{
+	(void)ctx;
+	out_error("warning: %s", warning->text);
 }
 
 static bool open_table(struct serve *serve, struct serve_options *o)
@@ -322,6 +330,7 @@ int cmd_serve(int argc, char **argv)
 
 	FO_INIT(&o.table);
 	FO_INIT(&o.bpf);
+	o.bpf.warn = warn;
 	o.table.capacity = 65536;
 	if (!read_options(argc, argv, &o))
 		return DEMO_USAGE;

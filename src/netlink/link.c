@@ -47,6 +47,8 @@ int fo__link_read(const struct nlmsghdr *nlh, struct fo__link *out)
 	out->flags = info.ifi_flags;
 	out->type = info.ifi_type;
 	out->peer_netns = -1;
+	/* Addresses of another length are none of Ethernet's. */
+	(void)fo__rx_bytes(attrs[IFLA_ADDRESS], out->mac, sizeof(out->mac));
 	if (attrs[IFLA_MTU] && fo__rx_u32(attrs[IFLA_MTU], &out->mtu))
 		return -EPROTO;
 	if (attrs[IFLA_LINK] && fo__rx_u32(attrs[IFLA_LINK], &out->peer))

@@ -13,6 +13,7 @@ struct fo__link {
 	int32_t peer_netns; /* whose number it is in; -1: this namespace */
 	uint32_t xdp_id;    /* program at XDP; 0: none */
 	uint16_t type;	    /* ARPHRD_ */
+	uint8_t mac[6];
 	char name[16];
 	char kind[16]; /* "veth", "vlan", ...; "" for hardware */
 };

@@ -102,8 +102,10 @@ class Demo:
         self.net, self.program, self.path = net, program, os.path.join(scratch, "socket")
         self.process = net.start("r", program, "serve", "--backend", "bpf", "--bpf-attach", net.attach, "--device", "c0",
                                  "--device", "s0", "--socket", self.path, *options)
-        self.greeting = self.process.stdout.readline()
-        assert "listening" in self.greeting, self.greeting + self.process.stdout.read()
+        self.said = []  # warnings come first
+        while not self.said or "warning:" in self.said[-1]:
+            self.said.append(self.process.stdout.readline())
+        assert "listening" in self.said[-1], "".join(self.said) + self.process.stdout.read()
 
     def ask(self, *words, check=True):
         return programs_net.run(self.program, words[0], "--socket", self.path, *words[1:], check=check)

@@ -102,8 +102,10 @@ static int attach_xdp(struct fo__bpf *bpf, struct fo__bpf_device *device, enum f
 
 	device->link = bpf_link_create(bpf->program_xdp, (int)device->port, BPF_XDP, &options);
 	/* A device whose frames do not fit into one buffer wants the program that can do several. */
-	if (device->link < 0 && errno == ERANGE)
+	if (device->link < 0 && errno == ERANGE) {
 		device->link = bpf_link_create(bpf->program_frags, (int)device->port, BPF_XDP, &options);
+		device->frags = true;
+	}
 	if (device->link >= 0) {
 		device->hook = hook;
 		return 0;
@@ -231,6 +233,8 @@ static int attach_device(struct fo__bpf *bpf, struct fo__bpf_device *device, uin
 	default:
 		if (!fo__bpf_is_virtual(device->port) && !attach_xdp(bpf, device, FO__BPF_HOOK_XDP, NULL))
 			return 0;
+		if (!fo__bpf_is_virtual(device->port))
+			(void)xdp_owner(device->port, device->owner, sizeof(device->owner));
 		return attach_tc(bpf, device, err);
 	}
 }

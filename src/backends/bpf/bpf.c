@@ -192,6 +192,7 @@ static void bpf_destroy(void *priv)
 	fo__bpf_grace_close(bpf);
 	fo__bpf_conntrack_close(bpf);
 	fo__bpf_links_close(bpf);
+	fo__bpf_prover_close(bpf);
 	if (bpf->sweeping >= 0)
 		close(bpf->sweeping);
 	ring_buffer__free(bpf->ring);
@@ -230,30 +231,32 @@ static int attach_all(struct fo__bpf *bpf, const struct fo_table_options *option
 
 		code = fo__bpf_device_add(bpf, port->port, bpf->attach, err);
 	}
+	if (!code)
+		code = fo__bpf_prove_program(bpf, err);
+	for (unsigned int i = 0; !code && i < FO__BPF_DEVICES; i++)
+		if (bpf->devices[i].port)
+			fo__bpf_preflight(bpf, &bpf->devices[i]);
 	netns_leave(back);
 	return code;
 }
 
 static void describe_hooks(const struct fo__bpf *bpf, struct fo_caps *caps)
 {
-	unsigned int n[5] = {0}, n_virtual = 0;
+	unsigned int n[5] = {0};
 	size_t at;
 
-	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++) {
+	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
 		n[bpf->devices[i].hook]++;
-		n_virtual +=
-			bpf->devices[i].hook == FO__BPF_HOOK_XDP && fo__bpf_is_virtual(bpf->devices[i].port);
-	}
 	at = (size_t)snprintf(caps->text, sizeof(caps->text), "attached by");
 	for (unsigned int hook = 1; hook < 5; hook++)
 		if (n[hook] && at < sizeof(caps->text))
 			at += (size_t)snprintf(caps->text + at, sizeof(caps->text) - at, " %s on %u ports",
 					       fo__bpf_hook_name(hook), n[hook]);
-	/* What loses packets without a word, and what to do about it. */
-	if (n_virtual && at < sizeof(caps->text))
+	at += (size_t)snprintf(caps->text + at, sizeof(caps->text) - at, "; %s conntrack",
+			       bpf->conntrack ? "with" : "without");
+	if (bpf->n_warnings && at < sizeof(caps->text))
 		snprintf(caps->text + at, sizeof(caps->text) - at,
-			 "; %u are virtual: set GRO or XDP at their peers, tx checksums off at senders",
-			 n_virtual);
+			 "; %u warnings, which fo_bpf_options.warn is told", bpf->n_warnings);
 	if (n[FO__BPF_HOOK_XDP] || n[FO__BPF_HOOK_XDP_GENERIC])
 		caps->can &= ~FO_CAP_EGRESS_QDISC;
 }
@@ -281,6 +284,8 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 				.grace = {.wake = -1, .done = -1},
 				.ending = {FO__BPF_NONE, FO__BPF_NONE},
 				.waiting = {FO__BPF_NONE, FO__BPF_NONE},
+				.warn = own.warn,
+				.warn_ctx = own.warn_ctx,
 				.attach = own.attach};
 	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
 		bpf->devices[i].link = -1;
@@ -330,11 +335,13 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 static void add_handful(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n,
 			unsigned int *states, int *results, struct fo_error *errs)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		results[i] = fo__bpf_flow_ports_check(bpf, &flows[i], &errs[i]);
+		if (!results[i])
+			results[i] = fo__bpf_prove_flow(bpf, &flows[i], &states[i], &errs[i]);
+	}
 	fo__bpf_conntrack_admit(bpf, flows, n, results, errs);
 	for (size_t i = 0; i < n; i++) {
-		states[i] = FO_STATE_ACTIVE;
 		if (results[i])
 			continue;
 		results[i] = fo__bpf_flow_add(bpf, &flows[i], &errs[i]);
@@ -422,8 +429,9 @@ static void bpf_port_set(void *priv, const struct fo_port *port)
 	back = netns_enter(bpf);
 	if (port->state == FO_PORT_GONE)
 		fo__bpf_device_del(bpf, port->port);
-	else if (port->state == FO_PORT_UP && !attached)
-		(void)fo__bpf_device_add(bpf, port->port, bpf->attach, NULL);
+	else if (port->state == FO_PORT_UP && !attached &&
+		 !fo__bpf_device_add(bpf, port->port, bpf->attach, NULL))
+		fo__bpf_preflight(bpf, fo__bpf_device(bpf, port->port));
 	netns_leave(back);
 	if (port->state == FO_PORT_UP)
 		fo__bpf_links_said(bpf, port->port, false);

@@ -179,6 +179,14 @@ int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, st
 	return code;
 }
 
+void fo__bpf_flow_undo(struct fo__bpf *bpf, struct fo__bpf_slot *flow)
+{
+	for (unsigned int dir = 0; dir < 2; dir++)
+		(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, flow->family), &flow->key[dir]);
+	release_sides(bpf, flow->in);
+	*flow = (struct fo__bpf_slot){.life = FO__BPF_FREE};
+}
+
 /* ---- end ---- */
 
 static struct fo__bpf_slot *slot_of(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot)

@@ -73,6 +73,7 @@ int fo__bpf_port_check(struct fo__bpf *bpf, uint32_t port, struct fo_error *err)
 int fo__bpf_l3_check(struct fo__bpf *bpf, const struct fo_adj *adj, struct fo_error *err);
 /* Do both ports of a flow work? -ENODEV. */
 int fo__bpf_flow_ports_check(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
+struct fo__bpf_device *fo__bpf_device(struct fo__bpf *bpf, uint32_t port); /* NULL: none of the table's */
 /* Attached, up, and not said to be down by the caller. */
 bool fo__bpf_port_works(struct fo__bpf *bpf, uint32_t port);
 /* How is the device now? Acts on it. */
@@ -83,5 +84,20 @@ void fo__bpf_links_said(struct fo__bpf *bpf, uint32_t port, bool down);
 void fo__bpf_links_end_flows(struct fo__bpf *bpf);
 /* Takes notices and ends flows; true while there are more of them. */
 bool fo__bpf_links_poll(struct fo__bpf *bpf);
+
+/* ---- preflight.c: in the table's namespace ---- */
+
+void fo__bpf_preflight(struct fo__bpf *bpf, struct fo__bpf_device *device);
+
+/* ---- prove.c ---- */
+
+/* Before any flow of the library's: -EIO this kernel does not do what the program says. */
+int fo__bpf_prove_program(struct fo__bpf *bpf, struct fo_error *err);
+/* UNKNOWN: the device is down. */
+enum fo__bpf_proven fo__bpf_prove_device(struct fo__bpf *bpf, struct fo__bpf_device *device);
+/* Do the devices that a flow leaves by take it? *state: FO_STATE_ACTIVE or, not to be proven, _PARTIAL. -EOPNOTSUPP. */
+int fo__bpf_prove_flow(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsigned int *state,
+		       struct fo_error *err);
+void fo__bpf_prover_close(struct fo__bpf *bpf);
 
 #endif

@@ -47,7 +47,7 @@ void fo__bpf_links_close(struct fo__bpf *bpf)
 
 /* ---- how a port is ---- */
 
-static struct fo__bpf_device *device_of(struct fo__bpf *bpf, uint32_t port)
+struct fo__bpf_device *fo__bpf_device(struct fo__bpf *bpf, uint32_t port)
 {
 	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
 		if (bpf->devices[i].port == port)
@@ -57,7 +57,7 @@ static struct fo__bpf_device *device_of(struct fo__bpf *bpf, uint32_t port)
 
 bool fo__bpf_port_works(struct fo__bpf *bpf, uint32_t port)
 {
-	const struct fo__bpf_device *device = device_of(bpf, port);
+	const struct fo__bpf_device *device = fo__bpf_device(bpf, port);
 
 	return device && !device->down && !device->said_down;
 }
@@ -144,7 +144,7 @@ static void apply(struct fo__bpf *bpf, struct fo__bpf_device *device, bool worke
 
 void fo__bpf_links_look(struct fo__bpf *bpf, uint32_t port)
 {
-	struct fo__bpf_device *device = device_of(bpf, port);
+	struct fo__bpf_device *device = fo__bpf_device(bpf, port);
 	bool worked;
 	struct fo__link link;
 	int code;
@@ -164,7 +164,7 @@ void fo__bpf_links_look(struct fo__bpf *bpf, uint32_t port)
 
 void fo__bpf_links_said(struct fo__bpf *bpf, uint32_t port, bool down)
 {
-	struct fo__bpf_device *device = device_of(bpf, port);
+	struct fo__bpf_device *device = fo__bpf_device(bpf, port);
 	bool worked;
 
 	if (!device)

@@ -27,6 +27,7 @@
 
 struct fo__bpf_conntrack;
 struct fo__bpf_links;
+struct fo__bpf_prover;
 struct program_bpf;
 struct sweep_bpf;
 struct bpf_link;
@@ -67,7 +68,14 @@ struct fo__bpf_device {
 	int link; /* of XDP and tcx, -1 otherwise */
 	bool made_qdisc;
 	bool down, said_down; /* by the kernel, by the caller */
+	bool frags;	      /* at XDP, by the program for frames in several buffers */
+	uint8_t proven;	      /* enum fo__bpf_proven: takes what XDP redirects to it */
+	uint64_t prove_again_ms;
+	char owner[64]; /* who has its XDP, where that was wanted; "" nobody */
 };
+
+/* Does a device take what XDP redirects to it? */
+enum fo__bpf_proven { FO__BPF_UNKNOWN, FO__BPF_PROVEN, FO__BPF_LOSES, FO__BPF_UNPROVEN };
 
 /* One adjacency in use. */
 struct fo__bpf_side {
@@ -165,8 +173,12 @@ struct fo__bpf {
 	struct fo__bpf_links *links;	     /* guard.h */
 	bool looking_after,
 		ending_flows; /* a pass over conntrack's entries, over flows of dead ports, is under way */
-	uint32_t attach;      /* enum fo_bpf_attach */
-	int netns;	      /* the table's network namespace, or -1: the caller's */
+	struct fo__bpf_prover *prover; /* guard.h; NULL: not needed yet */
+	void (*warn)(void *ctx, const struct fo_bpf_warning *warning);
+	void *warn_ctx;
+	uint32_t n_warnings;
+	uint32_t attach; /* enum fo_bpf_attach */
+	int netns;	 /* the table's network namespace, or -1: the caller's */
 	uint64_t jiffies_per_second, now_jiffies;
 
 	bool leased; /* a device has a clsact filter, which outlives this process */
@@ -212,6 +224,8 @@ void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
 /* flows.c */
 int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err);
+/* Takes a flow that no packet has used yet out of the maps again. */
+void fo__bpf_flow_undo(struct fo__bpf *bpf, struct fo__bpf_slot *flow);
 /* The backend itself ends a flow: no packet takes it from now on, ended() follows with the reason. */
 void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason);
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
