@@ -214,7 +214,33 @@ def carries(family):
     return case
 
 
-CASES = [carries(4), carries(6)]
+def fo_demo_tells_what_happens(net, program, scratch):
+    demo = Demo(net, program, scratch)
+    watch = net.start("r", program, "watch", "--json", "--socket", demo.path)
+    with web_server(net, 4) as server:
+        curl = net.start("c", "curl", "-sS", "-o", "/dev/null", url(net.target[4], PORT))
+        entry = until("conntrack has it", lambda: [e for e in net.entries(PORT) if "ASSURED" in e[2]])[0]
+        key = demo.words(entry, "tcp")[:10]
+        none = demo.answers("explain", *key)[0]["explanation"]
+        assert none["state"] == "none" and "no-flow" in none["text"], none
+        flow = demo.offload(entry)
+        stands_still(net, lambda: server.pulses)
+        found = demo.answers("explain", "--id", flow)[0]["explanation"]
+        assert found["state"] == "active" and "no-flow" in found["text"], found
+        assert ("tcx" if net.attach == "tc" else "XDP") in found["text"], found
+        server.let_go.set()
+        assert curl.wait(programs_net.PATIENCE) == 0, curl.stdout.read()
+    until("the flow has ended", lambda: not demo.flow(flow))
+    text = demo.answers("explain", *key)[0]["explanation"]["text"]
+    assert "tcp-fin" in text, text
+    while json.loads(line := watch.stdout.readline())["event"]["kind"] not in ("closed", "ended"):
+        assert line
+    stats = demo.answers("stats")[0]["stats"]
+    assert stats["backend"] == "bpf" and stats["added"] == 1, stats
+    demo.end()
+
+
+CASES = [carries(4), carries(6), fo_demo_tells_what_happens]
 
 
 # ---- the run ----

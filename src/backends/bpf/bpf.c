@@ -24,8 +24,6 @@
 	 FO_CAP_CALLER_NEIGH)
 
 #define AGE_GRANULARITY_MS 2000u
-/* No struct of options is so large: a size beyond it was never set. */
-#define OPTIONS_MOST 4096u
 #define RANK	     50u
 
 int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char *field, int errno_,
@@ -73,47 +71,6 @@ static void netns_leave(int back)
 
 /* ---- create and destroy ---- */
 
-/* What the first version of struct fo_bpf_options had. */
-#define OPTIONS_LEAST 16u
-
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (bytes[i])
-			return false;
-	return true;
-}
-
-/* The options as this version knows them, with attach resolved: what is asked for, or follows from what is needed. */
-static int take_options(const struct fo_table_options *options, struct fo_bpf_options *out,
-			struct fo_error *err)
-{
-	const struct fo_bpf_options *given = options ? options->backend_options : NULL;
-	size_t size = given ? given->size : sizeof(*out), known = size < sizeof(*out) ? size : sizeof(*out);
-
-	FO_INIT(out);
-	if (size < OPTIONS_LEAST || size > OPTIONS_MOST)
-		return fo__bpf_fail(err, -EINVAL, FO_R_SIZE, "backend_options.size", 0,
-				    "give a struct fo_bpf_options made by FO_INIT()");
-	if (given)
-		memcpy(out, given, known);
-	out->size = sizeof(*out);
-	if (given && !is_zero((const uint8_t *)given + known, size - known))
-		return fo__bpf_fail(
-			err, -EINVAL, FO_R_SIZE, "backend_options.size", 0,
-			"the struct has fields that this library does not know: link a newer one, "
-			"or leave them zero");
-	if (out->attach > FO_BPF_ATTACH_CLSACT)
-		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.attach", 0,
-				    "attach %u is no FO_BPF_ATTACH_ value", out->attach);
-	if (out->conntrack > FO_BPF_CONNTRACK_OFF)
-		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.conntrack", 0,
-				    "conntrack %u is no FO_BPF_CONNTRACK_ value", out->conntrack);
-	if (!out->attach && options && (options->needs & FO_CAP_EGRESS_QDISC))
-		out->attach = FO_BPF_ATTACH_TC;
-	return 0;
-}
-
 /* XDP goes round the queueing discipline of the device that it leaves by; a filter stays when its owner is killed. */
 static uint64_t caps_of(uint32_t attach)
 {
@@ -126,7 +83,7 @@ static uint64_t caps_of(uint32_t attach)
 static int bpf_probe(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err)
 {
 	struct fo_bpf_options own;
-	int code = take_options(options, &own, err);
+	int code = fo__bpf_options_take(options, &own, err);
 
 	if (code)
 		return code;
@@ -271,7 +228,7 @@ static int bpf_create(const struct fo_backend_config *config, struct fo_caps *ca
 
 	if (code)
 		return code;
-	(void)take_options(config->options, &own, NULL);
+	(void)fo__bpf_options_take(config->options, &own, NULL);
 	bpf = config->ops->alloc(config->host, sizeof(*bpf), 64);
 	if (!bpf)
 		return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, NULL, 0, "no memory for the table");
@@ -503,4 +460,6 @@ const struct fo_backend fo__backend_bpf = {
 	.deadline = bpf_deadline,
 	.sync = bpf_sync,
 	.flow_add_many = bpf_flow_add_many,
+	.flow_explain = fo__bpf_flow_explain,
+	.key_explain = fo__bpf_key_explain,
 };

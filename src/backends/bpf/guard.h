@@ -4,6 +4,8 @@
  *   conntrack.c  which connections may leave the slow path, and that it does not forget them meanwhile
  *   links.c      devices that go down or away: their flows pass at once, and end
  *   preflight.c  what loses packets in silence, as warnings
+ *   options.c    what the caller asks for
+ *   explain.c    what the program's counters say
  *   prove.c      a frame through the program, and one out of a device, before anybody relies on them
  */
 #ifndef FO_BACKENDS_BPF_GUARD_H
@@ -14,6 +16,16 @@
 #include "conntrack/conntrack.h"
 #include "conntrack/ipsec.h"
 #include "netlink/link.h"
+
+/* ---- options.c ---- */
+
+int fo__bpf_options_take(const struct fo_table_options *options, struct fo_bpf_options *out,
+			 struct fo_error *err);
+
+/* ---- explain.c: as in struct fo_backend ---- */
+
+void fo__bpf_flow_explain(void *priv, uint64_t cookie, uint32_t slot, char *text, size_t size);
+void fo__bpf_key_explain(void *priv, const struct fo_key *key, char *text, size_t size);
 
 /* ---- conntrack.c ---- */
 
