@@ -103,7 +103,8 @@ int fo__bpf_conntrack_open(struct fo__bpf *bpf, uint32_t how, struct fo_error *e
 	ct->ask.fd = ct->ipsec.dump.fd = ct->ipsec.notices.fd = -1;
 	bpf->conntrack = ct;
 	code = open_sockets(bpf, ct, err);
-	if (!code && !is_present(ct, &presence)) {
+	presence.error = -code;
+	if (code == -EPROTONOSUPPORT || (!code && !is_present(ct, &presence))) {
 		code = absent(how, presence.error, err);
 		fo__bpf_conntrack_close(bpf);
 		return code;
