@@ -24,7 +24,7 @@
 	 FO_CAP_CALLER_NEIGH)
 
 #define AGE_GRANULARITY_MS 2000u
-#define RANK	     50u
+#define RANK		   50u
 
 int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char *field, int errno_,
 		 const char *format, ...)

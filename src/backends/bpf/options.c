@@ -20,7 +20,7 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 
 /* The options as this version knows them, with attach resolved: what is asked for, or follows from what is needed. */
 int fo__bpf_options_take(const struct fo_table_options *options, struct fo_bpf_options *out,
-			struct fo_error *err)
+			 struct fo_error *err)
 {
 	const struct fo_bpf_options *given = options ? options->backend_options : NULL;
 	size_t size = given ? given->size : sizeof(*out), known = size < sizeof(*out) ? size : sizeof(*out);
