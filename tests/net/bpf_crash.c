@@ -125,10 +125,12 @@ static int is_forwarded(struct net *net)
 {
 	static struct packet_frame frame;
 	struct packet_spec spec;
+	struct rig_packet packet = {.frame = frame.bytes, .in_port = PORT_IN};
 
 	packet_spec_init(&spec, &flow.tuple[0], &adj[0]);
 	packet_build(&spec, &frame);
-	if (net_carry(net, PORT_IN, frame.bytes, frame.length))
+	packet.length = frame.length;
+	if (net_carry(net, &packet))
 		fail("the rig", net->why);
 	if (net->tapped + (int)net->n_out != 1)
 		fail("a packet", "it was lost, or there were two of it");
