@@ -153,7 +153,7 @@ const struct rig rig_bpf_tc = {
 	.name = "bpf-tc",
 	.about = "the BPF program at TC ingress, real packets over veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_EGRESS_QDISC,
-	.features = RIG_BURSTS | RIG_CSUM,
+	.features = RIG_BURSTS | RIG_CSUM | RIG_GSO,
 	.open = open_tc,
 	RIG_BPF,
 };

@@ -176,10 +176,12 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 	out->frame = in->frame;
 	out->length = in->length;
 	out->flags = in->flags;
+	out->gso_size = in->gso_size;
 	out->csum_start = in->csum_start;
 	out->csum_offset = in->csum_offset;
 	if (forwarded) {
 		out->flags = net->out.flags;
+		out->gso_size = net->out.gso_size;
 		out->csum_start = net->out.csum_start;
 		out->csum_offset = net->out.csum_offset;
 		*keep = net->out;

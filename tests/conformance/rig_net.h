@@ -41,7 +41,8 @@ struct net_connection {
 struct net_frame {
 	uint32_t port;
 	uint32_t length;
-	uint32_t flags; /* FO_PKT_CSUM_PARTIAL */
+	uint32_t flags; /* FO_PKT_CSUM_PARTIAL, FO_PKT_GSO */
+	uint16_t gso_size;
 	uint16_t csum_start;
 	uint16_t csum_offset;
 	uint8_t bytes[PACKET_MAX];

@@ -190,6 +190,8 @@ static int receive(struct net *net, unsigned int i, struct net_frame *out)
 	out->flags = left.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? FO_PKT_CSUM_PARTIAL : 0;
 	out->csum_start = out->flags ? left.csum_start : 0;
 	out->csum_offset = out->flags ? left.csum_offset : 0;
+	out->gso_size = left.gso_type ? left.gso_size : 0;
+	out->flags |= left.gso_type ? FO_PKT_GSO : 0;
 	aux = auxdata(&msg);
 	if (aux && (aux->tp_status & TP_STATUS_VLAN_VALID) && out->length >= 14)
 		put_tag(out, aux->tp_vlan_tpid, aux->tp_vlan_tci);
@@ -323,6 +325,13 @@ static int push(struct net *net, unsigned int i, const struct rig_packet *packet
 		left.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
 		left.csum_start = packet->csum_start;
 		left.csum_offset = packet->csum_offset;
+	}
+	/* Of TCP without options, and in no tag. */
+	if (packet->flags & FO_PKT_GSO) {
+		left.gso_type = packet_get16(packet->frame + 12) == ETH_P_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6
+									       : VIRTIO_NET_HDR_GSO_TCPV4;
+		left.gso_size = packet->gso_size;
+		left.hdr_len = (uint16_t)(packet->csum_start + 20);
 	}
 	return sendmsg(net->wire[i], &msg, 0) == (ssize_t)(iov[0].iov_len + packet->length)
 		       ? 0
