@@ -287,10 +287,34 @@ static void full_map_takes_both_or_none(const struct fo_table_options *options)
 	fo_table_destroy(table);
 }
 
+/* The table's namespace is another than this process's, and given by its descriptor. */
+static int conntrack_of_the_tables_namespace_is_asked(const struct fo_table_options *options, int netns)
+{
+	struct fo_table *table;
+	struct fo_error err = {0};
+	char command[256];
+
+	own.attach = FO_BPF_ATTACH_TC;
+	own.conntrack = FO_BPF_CONNTRACK_ON;
+	check("a table", fo_table_create(options, &table, &err), 0, 0, &err, "");
+	add_flow(table, 1000, -EOPNOTSUPP, FO_R_NOT_ESTABLISHED, "no entry");
+	snprintf(command, sizeof(command),
+		 "nsenter --net=/proc/%d/fd/%d conntrack -I -p udp -s 10.1.0.7 -d 198.51.100.9 --sport 1000 "
+		 "--dport "
+		 "53 -t 60 -u SEEN_REPLY >/dev/null 2>&1",
+		 (int)getpid(), netns);
+	check("conntrack -I", system(command), 0, 0, &err, "");
+	add_flow(table, 1000, 0, 0, "");
+	fo_table_destroy(table);
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
+	return 1;
+}
+
 int main(void)
 {
 	struct fo_table_options options;
 	char why[200] = "";
+	int passed = 7;
 	void *state;
 
 	FO_INIT(&own);
@@ -314,7 +338,11 @@ int main(void)
 	device_without_ethernet_is_refused(&options);
 	kernels_that_lack_something_are_told_of(&options);
 	full_map_takes_both_or_none(&options);
+	if (system("command -v conntrack >/dev/null && command -v nsenter >/dev/null"))
+		printf("bpf-refused: another namespace's conntrack skipped: no conntrack, or no nsenter\n");
+	else
+		passed += conntrack_of_the_tables_namespace_is_asked(&options, ((struct net *)state)->router);
 	net_close(state);
-	printf("7 passed, 0 failed, 0 skipped\n");
+	printf("%d passed, 0 failed, %d skipped\n", passed, 8 - passed);
 	return 0;
 }
