@@ -106,7 +106,9 @@ static void missing_features(const struct rig *rig, const struct suite_case *c)
 					    "a clock to set",
 					    "flow ids",
 					    "an allocator hook",
-					    "priorities in tags"};
+					    "priorities in tags",
+					    "partial checksums",
+					    "GSO frames"};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -77,7 +77,7 @@ static void open_namespace(void)
 	if (unshare(CLONE_NEWNET))
 		skip("no network namespace without CAP_SYS_ADMIN");
 	if (system("ip link add fo0 type veth peer name fo0p && ip link add fo1 type veth peer name fo1p && "
-		   "ip link set fo0 up && ip link set fo1 up"))
+		   "ip link set fo0 up && ip link set fo1 up && ip link set fo0p up && ip link set fo1p up"))
 		skip("ip (iproute2) makes no veth here");
 	port[0] = if_nametoindex("fo0");
 	port[1] = if_nametoindex("fo1");
@@ -350,6 +350,7 @@ static void run_hook(const struct hook *hook)
 
 	FO_INIT(&own);
 	own.attach = hook->attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	soft = open_table("soft", NULL);
 	bpf = open_table("bpf", &own);
 	if (fo_worker_open(soft, NULL, &worker, &err))

@@ -88,6 +88,7 @@ void describe(void)
 	for (unsigned int i = 0; i < FLOWS; i++)
 		describe_flow(i);
 	FO_INIT(&own);
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	FO_INIT(&options);
 	options.ports = ports;
 	options.n_ports = 2;
