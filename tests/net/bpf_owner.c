@@ -24,7 +24,7 @@ unsigned int n_passed;
 
 void fail(const char *what, const char *detail)
 {
-	fprintf(stderr, "bpf-persist: %s: %s: %s\n", place, what, detail);
+	fprintf(stderr, "%s: %s: %s\n", place, what, detail);
 	printf("%u passed, 1 failed, 0 skipped\n", n_passed);
 	exit(1);
 }
