@@ -174,9 +174,7 @@ def iperf3_is_offloaded_mid_connection(net, demo, family, *options):
     entries = until("conntrack has its connections", lambda: ready(net, family, proto))
     until("the slow path carries it", lambda: net.slow() > 100)
     flows = [demo.offload(entry, proto) for entry in entries]
-    slow, began = net.slow(), forwarded(demo, flows)
-    until("the short cut carries it", lambda: forwarded(demo, flows) > began + 200)
-    assert net.slow() - slow <= 2, f"{net.slow() - slow} packets took the slow path"
+    until("the short cut alone carries it", lambda: carries_alone(net, demo, flows))
     out, _ = client.communicate(timeout=programs_net.PATIENCE)
     assert client.returncode == 0, out
     end = json.loads(out)["end"]
@@ -188,6 +186,14 @@ def iperf3_is_offloaded_mid_connection(net, demo, family, *options):
     until("its connections end in TIME_WAIT",
           lambda: all("TIME_WAIT" in entry[2] for entry in net.entries(IPERF_PORT, family)))
     until("the flows have ended", lambda: not any(demo.flow(flow) for flow in flows))
+
+
+def carries_alone(net, demo, flows):
+    """200 packets, and none by the slow path meanwhile. What was in its queues at the offload comes out later, on a busy
+    machine much later."""
+    slow, began = net.slow(), forwarded(demo, flows)
+    until("packets are counted", lambda: forwarded(demo, flows) > began + 200)
+    return net.slow() == slow
 
 
 def ready(net, family, proto):
@@ -206,9 +212,9 @@ def carries(family):
     def case(net, program, scratch):
         demo = Demo(net, program, scratch)
         curl_is_offloaded_mid_connection(net, demo, family, scratch)
-        iperf3_is_offloaded_mid_connection(net, demo, family, "-t", "3")
+        iperf3_is_offloaded_mid_connection(net, demo, family, "-t", "6")
         net.run("r", "conntrack", "-F")
-        iperf3_is_offloaded_mid_connection(net, demo, family, "-u", "-b", "20M", "-t", "3", "-l", "1200")
+        iperf3_is_offloaded_mid_connection(net, demo, family, "-u", "-b", "2M", "-t", "6", "-l", "1200")
         demo.end()
     case.__name__ = f"programs_over_ipv{family}"
     return case
