@@ -97,6 +97,7 @@ void env_burst(struct env *env, const struct rig_packet *packets, unsigned int n
 	unsigned int i;
 
 	REQUIRE(n <= ENV_BURST);
+	env_keep_lease(env);
 	for (i = 0; i < n; i++)
 		model_packet(&env->model, &packets[i], env->rig->now_ms(env->state), &answers[i]);
 	if (env->rig->inject(env->state, packets, results, n))
