@@ -5,7 +5,7 @@
 
 #include "suite.h"
 
-#define RUN_TIMEOUT_S 120u
+#define RUN_TIMEOUT_S 600u
 
 enum run_outcome { RUN_OK, RUN_FAIL, RUN_SKIP };
 
