@@ -301,6 +301,7 @@ static void offload(struct set_up *set_up, uint32_t n_flows, enum fo_bpf_attach 
 
 	FO_INIT(&own);
 	own.attach = where;
+	own.conntrack = FO_BPF_CONNTRACK_OFF; /* its connections are made here, and known to nobody */
 	FO_INIT(&options);
 	options.backend = "bpf";
 	options.backend_options = &own;

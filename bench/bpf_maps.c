@@ -4,7 +4,7 @@
  *   bench-bpf-maps [--sizes N[,N...]]
  *
  * The backend is called by its contract, without the library around it, where the map part alone is asked for. In a network
- * and a mount namespace of its own, on its loopback device. Needs root. JSON lines for targets.py.
+ * and a mount namespace of its own, on a veth there. Needs root. JSON lines for targets.py.
  */
 #define _GNU_SOURCE
 #include "backends/bpf/bpf.h"
@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,10 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOPBACK 1u
 #define HANDFUL	 128u
 #define SLICE_US 2000u
 #define SWEEPS	 5u
+
+static const char set_up_device[] =
+	"ip link add fo0 type veth peer name fo1 && ip link set fo0 up && ip link set fo1 up";
 
 static struct fo_port port;
 static struct fo_bpf_options own;
@@ -375,10 +378,13 @@ static void set_up(void)
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    !mkdtemp(folder) || mount("bpf", folder, "bpf", 0, NULL))
 		die("namespaces", strerror(errno));
+	if (system(set_up_device))
+		die("a veth", set_up_device);
 	FO_INIT(&port);
-	port.port = LOOPBACK;
+	port.port = if_nametoindex("fo0");
 	FO_INIT(&own);
 	own.attach = FO_BPF_ATTACH_TC;
+	own.conntrack = FO_BPF_CONNTRACK_OFF; /* the maps' part alone */
 	FO_INIT(&options);
 	options.backend = "bpf";
 	options.ports = &port;
@@ -386,7 +392,7 @@ static void set_up(void)
 	options.backend_options = &own;
 	for (unsigned int i = 0; i < 2; i++) {
 		FO_INIT(&adj[i]);
-		adj[i].port = LOOPBACK;
+		adj[i].port = port.port;
 		adj[i].mtu = 1500;
 		memcpy(adj[i].own_mac, (uint8_t[6]){2, 0, 0, 0, 0, 1}, 6);
 		memcpy(adj[i].peer_mac, (uint8_t[6]){2, 0, 0, 0, 0, (uint8_t)(2 + i)}, 6);

@@ -36,6 +36,31 @@ enum fo_bpf_attach {
 
 #define FO_BPF_LEASE_MS 10000u
 
+/* Whether the kernel's conntrack, which carries the connections otherwise, is kept right (see docs/BPF.md). */
+enum fo_bpf_conntrack {
+	FO_BPF_CONNTRACK_AUTO = 0, /* where the kernel can be asked about it */
+	FO_BPF_CONNTRACK_ON = 1,   /* or create fails */
+	FO_BPF_CONNTRACK_OFF = 2   /* the slow path is another: neither conntrack nor IPsec policies are looked at */
+};
+
+/* What would lose packets, or hide them from the program, without a word. */
+enum fo_bpf_warning_kind {
+	FO_BPF_WARN_LOSES = 1,    /* a device drops what XDP sends to it: no flow is added over it until that is mended */
+	FO_BPF_WARN_UNPROVEN = 2, /* it could not be found out whether it does: its flows are FO_STATE_PARTIAL */
+	FO_BPF_WARN_CHECKSUM = 3, /* frames may come with an unfinished checksum, which XDP spoils */
+	FO_BPF_WARN_VLAN = 4,     /* the device takes VLAN tags out before XDP sees the frame */
+	FO_BPF_WARN_FRAGS = 5,    /* an MTU beyond one buffer, which other ports may not be able to send */
+	FO_BPF_WARN_OWNER = 6     /* another program has the device's XDP: attached at TC instead */
+};
+
+struct fo_bpf_warning {
+	size_t size;
+	uint32_t port;
+	uint32_t kind;   /* enum fo_bpf_warning_kind */
+	char device[16]; /* its name */
+	char text[256];  /* one sentence, with the remedy */
+};
+
 /* How the kernel's counters are read. By itself the backend takes the best way that the kernel has, and looks flow by flow
  * where the table is nearly empty; another is for tests. */
 enum fo_bpf_sweep {
@@ -51,9 +76,15 @@ enum fo_bpf_sweep {
 
 struct fo_bpf_options {
 	size_t size;
-	uint32_t attach; /* enum fo_bpf_attach */
-	uint32_t sweep;	 /* enum fo_bpf_sweep */
+	uint32_t attach;    /* enum fo_bpf_attach */
+	uint32_t conntrack; /* enum fo_bpf_conntrack */
+	/* May be NULL. Called by fo_table_create() and fo_port_set() for each warning of a device that they attach; valid
+	 * during the call. fo_caps.text says how many there were. */
+	void (*warn)(void *ctx, const struct fo_bpf_warning *warning);
+	void *warn_ctx;
 	const char *pins; /* with FO_TABLE_PERSIST: the table's folder, which holds nothing else; NULL: FO_BPF_PINS */
+	uint32_t sweep;   /* enum fo_bpf_sweep */
+	uint32_t reserved;
 };
 
 #ifdef __cplusplus

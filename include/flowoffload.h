@@ -109,6 +109,7 @@ enum fo_reason {
 	FO_R_FALLBACK = 91,      /* the backend handed the flow back to the slow path */
 	FO_R_STALLED = 92,       /* a worker has been inside fo_worker_run() for too long */
 	FO_R_CALL_ORDER = 93,    /* the call is not allowed now (from this callback, after destroy) */
+	FO_R_NOT_ESTABLISHED = 94, /* the kernel's conntrack does not know the connection, or not both ways yet */
 	FO_R_MAX = 96
 };
 

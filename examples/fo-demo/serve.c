@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <flowoffload-bpf.h>
+
 #include "demo.h"
 
 static const char usage_text[] =
@@ -32,10 +34,23 @@ static const char usage_text[] =
 	"      --allow-sysctl     the backend may change the sysctls it needs; 'stats' tells which it did\n"
 	"      --allow-foreign    share the devices with flow tables of others\n"
 	"      --accept-linger    flows may outlive a crash, where the backend works so\n"
+	"      --bpf-attach HOW   backend bpf: xdp, xdp-generic, tc or clsact; default: what each device "
+	"does best\n"
+	"      --no-conntrack     backend bpf: the slow path is not this kernel's\n"
 	"      --socket PATH      where to listen, default " SERVE_SOCKET "\n"
 	"  -h, --help             this text\n";
 
-enum option_key { KEY_NETNS = 256, KEY_TCP, KEY_UDP, KEY_SYSCTL, KEY_FOREIGN, KEY_LINGER, KEY_SOCKET };
+enum option_key {
+	KEY_NETNS = 256,
+	KEY_TCP,
+	KEY_UDP,
+	KEY_SYSCTL,
+	KEY_FOREIGN,
+	KEY_LINGER,
+	KEY_SOCKET,
+	KEY_ATTACH,
+	KEY_NO_CONNTRACK
+};
 
 static const struct option longs[] = {
 	{"backend", required_argument, NULL, 'b'},
@@ -47,6 +62,8 @@ static const struct option longs[] = {
 	{"allow-sysctl", no_argument, NULL, KEY_SYSCTL},
 	{"allow-foreign", no_argument, NULL, KEY_FOREIGN},
 	{"accept-linger", no_argument, NULL, KEY_LINGER},
+	{"bpf-attach", required_argument, NULL, KEY_ATTACH},
+	{"no-conntrack", no_argument, NULL, KEY_NO_CONNTRACK},
 	{"socket", required_argument, NULL, KEY_SOCKET},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -54,6 +71,7 @@ static const struct option longs[] = {
 
 struct serve_options {
 	struct fo_table_options table;
+	struct fo_bpf_options bpf; /* handed on once an option is of it */
 	const char *device[SERVE_MAX_DEVICES];
 	size_t n_devices;
 	const char *socket, *netns;
@@ -70,6 +88,20 @@ static bool read_seconds(const char *option, uint32_t *out_ms)
 	return true;
 }
 
+static bool read_attach(const char *how, uint32_t *out)
+{
+	static const char *const names[] = {"auto", "xdp", "xdp-generic", "tc", "clsact"};
+
+	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(how, names[i]) != 0)
+			continue;
+		*out = i;
+		return true;
+	}
+	out_error("--bpf-attach: '%s' is none of auto, xdp, xdp-generic, tc, clsact", how);
+	return false;
+}
+
 static bool read_option(int key, struct serve_options *o)
 {
 	uint64_t number;
@@ -77,6 +109,8 @@ static bool read_option(int key, struct serve_options *o)
 	switch (key) {
 	case 'b':
 		o->table.backend = optarg;
+		if (strcmp(optarg, "bpf") == 0)
+			o->table.backend_options = &o->bpf;
 		return true;
 	case 'd':
 		if (o->n_devices == SERVE_MAX_DEVICES) {
@@ -105,6 +139,13 @@ static bool read_option(int key, struct serve_options *o)
 		return true;
 	case KEY_LINGER:
 		o->table.flags |= FO_TABLE_ACCEPT_LINGER;
+		return true;
+	case KEY_ATTACH:
+		o->table.backend_options = &o->bpf;
+		return read_attach(optarg, &o->bpf.attach);
+	case KEY_NO_CONNTRACK:
+		o->table.backend_options = &o->bpf;
+		o->bpf.conntrack = FO_BPF_CONNTRACK_OFF;
 		return true;
 	case KEY_SOCKET:
 		o->socket = optarg;
@@ -154,6 +195,12 @@ static bool enter_netns(const char *name)
 	if (fd >= 0)
 		close(fd);
 	return status == 0;
+}
+
+static void warn(void *ctx, const struct fo_bpf_warning *warning)
+{
+	(void)ctx;
+	out_error("warning: %s", warning->text);
 }
 
 static bool open_table(struct serve *serve, struct serve_options *o)
@@ -282,6 +329,8 @@ int cmd_serve(int argc, char **argv)
 	int status = DEMO_FAILED;
 
 	FO_INIT(&o.table);
+	FO_INIT(&o.bpf);
+	o.bpf.warn = warn;
 	o.table.capacity = 65536;
 	if (!read_options(argc, argv, &o))
 		return DEMO_USAGE;

@@ -2,8 +2,8 @@
 /* conntrack.h - the kernel's connection tracking through ctnetlink: entries read, dumped, watched and touched.
  *
  * For the backends that rely on it (nft, tc, bpf); knows nothing of tables, flows or backends beyond struct fo_tuple.
- * TCP and UDP only: entries of other protocols are passed over. Neighbours: entry.c reads messages, request.c asks and
- * changes, watch.c dumps and listens; src/netlink carries it all.
+ * TCP, UDP and ICMP echo only: entries of other protocols are passed over. Neighbours: entry.c reads messages, fit.c judges entries,
+ * request.c asks and changes, watch.c dumps and listens; src/netlink carries it all.
  */
 #ifndef FO_CONNTRACK_CONNTRACK_H
 #define FO_CONNTRACK_CONNTRACK_H
@@ -35,7 +35,7 @@ struct fo__ct_entry {
 };
 
 /* fo__ct_read - the entry that a ctnetlink message shows.
- * 0; -EPROTONOSUPPORT other than TCP or UDP over IP; -EPROTO malformed. */
+ * 0; -EPROTONOSUPPORT other than TCP, UDP or ICMP echo over IP; -EPROTO malformed. */
 int fo__ct_read(const struct nlmsghdr *nlh, struct fo__ct_entry *out);
 
 /* Seen in both directions: what the kernel's packet rules call established. */
@@ -44,6 +44,19 @@ int fo__ct_established(const struct fo__ct_entry *entry);
 enum fo_reason fo__ct_closing(const struct fo__ct_entry *entry);
 /* "ESTABLISHED" and the like, as conntrack(8) prints them; "" for others. */
 const char *fo__ct_tcp_state_name(unsigned int state);
+
+/* ---- An entry and a flow (fit.c) ---- */
+
+int fo__ct_same_tuple(const struct fo_tuple *a, const struct fo_tuple *b);
+/* fo__ct_carries - is this the entry of the connection whose packets arrive as tuple[0] and tuple[1]?
+ * @reversed: receives whether tuple[0] is what conntrack calls the reply. */
+int fo__ct_carries(const struct fo__ct_entry *entry, const struct fo_tuple tuple[2], int *reversed);
+/* fo__ct_contradicts - say of an entry that does not carry it what the reply should be. -EINVAL, FO_R_NAT. */
+int fo__ct_contradicts(const struct fo__ct_entry *entry, const struct fo_tuple tuple[2],
+		       struct fo_error *err);
+/* fo__ct_fits - may the connection leave the slow path? 0; -EOPNOTSUPP a helper reads it or its sequence numbers are
+ * adjusted; -EBUSY it is ending. */
+int fo__ct_fits(const struct fo__ct_entry *entry, struct fo_error *err);
 
 /* ---- Asking and changing (request.c) ---- */
 
@@ -71,11 +84,19 @@ int fo__ct_get(struct fo__nl *nl, void *tx, const struct fo__ct_key *keys, size_
 	       void *arg);
 
 #define FO__CT_SET_TIMEOUT (1u << 0) /* timeout_s */
-#define FO__CT_BE_LIBERAL  (1u << 1) /* TCP: take segments out of the window for good, both directions */
+#define FO__CT_BE_LIBERAL  (1u << 1) /* TCP: take segments out of the window, both directions */
+#define FO__CT_BE_STRICT   (1u << 2) /* TCP: no longer */
 
-/* fo__ct_change - change a living entry; what bits do not say stays. -ENOENT no such entry. */
-int fo__ct_change(struct fo__nl *nl, void *tx, const struct fo__ct_key *key, uint32_t bits,
-		  uint32_t timeout_s, struct fo__nl_answer *answer);
+/* One change of a living entry; what bits do not say stays. */
+struct fo__ct_wish {
+	struct fo__ct_key key;
+	uint32_t bits;
+	uint32_t timeout_s;
+};
+
+/* fo__ct_change - make n of them, FO__CT_GET_MOST in one exchange. @errors: receives an errno for each (ENOENT: no such
+ * entry), or 0. 0, or the first -errno when answers were missing; the items that it touches then have that errno. */
+int fo__ct_change(struct fo__nl *nl, void *tx, const struct fo__ct_wish *wishes, size_t n, int *errors);
 /* fo__ct_delete - forget an entry. @id: from struct fo__ct_entry, so that no newer one is meant; 0: any. */
 int fo__ct_delete(struct fo__nl *nl, void *tx, const struct fo__ct_key *key, uint32_t id,
 		  struct fo__nl_answer *answer);

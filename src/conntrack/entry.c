@@ -8,7 +8,9 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 
 static int read_addresses(const struct nlattr *nest, struct fo_tuple *out)
 {
@@ -29,12 +31,31 @@ static int read_addresses(const struct nlattr *nest, struct fo_tuple *out)
 	return rc || fo__rx_bytes(ip[CTA_IP_V6_DST], out->dst, 16) ? -EPROTO : 0;
 }
 
+/* Which attributes have what stands for ports. Echo: the identifier, and type and code (see struct fo_tuple). */
+static int read_echo(const struct nlattr *const *proto, struct fo_tuple *out)
+{
+	int v6 = out->proto == IPPROTO_ICMPV6;
+	uint8_t kind[2];
+
+	if (fo__rx_bytes(proto[v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID], &out->sport_be, 2) ||
+	    fo__rx_u8(proto[v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE], &kind[0]) ||
+	    fo__rx_u8(proto[v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE], &kind[1]))
+		return -EPROTO;
+	memcpy(&out->dport_be, kind, 2);
+	if (kind[1] || (v6 ? kind[0] != ICMP6_ECHO_REQUEST && kind[0] != ICMP6_ECHO_REPLY
+			   : kind[0] != ICMP_ECHO && kind[0] != ICMP_ECHOREPLY))
+		return -EPROTONOSUPPORT;
+	return 0;
+}
+
 static int read_ports(const struct nlattr *nest, struct fo_tuple *out)
 {
 	const struct nlattr *proto[CTA_PROTO_MAX + 1];
 
 	if (fo__rx_nested(nest, proto, CTA_PROTO_MAX) || fo__rx_u8(proto[CTA_PROTO_NUM], &out->proto))
 		return -EPROTO;
+	if (out->proto == (out->family == FO_FAMILY_IPV6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP))
+		return read_echo(proto, out);
 	if (out->proto != IPPROTO_TCP && out->proto != IPPROTO_UDP)
 		return -EPROTONOSUPPORT;
 	if (fo__rx_bytes(proto[CTA_PROTO_SRC_PORT], &out->sport_be, 2) ||

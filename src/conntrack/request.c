@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 static uint16_t message_type(unsigned int message)
@@ -23,6 +24,19 @@ static void begin(struct fo__tx *tx, unsigned int message, uint16_t flags, uint8
 	header->version = NFNETLINK_V0;
 }
 
+/* The identifier, and type and code where other protocols have a port. */
+static void put_echo(struct fo__tx *tx, const struct fo_tuple *tuple)
+{
+	int v6 = tuple->proto == IPPROTO_ICMPV6;
+	uint8_t kind[2];
+
+	memcpy(kind, &tuple->dport_be, sizeof(kind));
+	fo__tx_put(tx, v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, sizeof(tuple->sport_be),
+		   &tuple->sport_be);
+	fo__tx_put_u8(tx, v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, kind[0]);
+	fo__tx_put_u8(tx, v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, kind[1]);
+}
+
 static void put_tuple(struct fo__tx *tx, const struct fo_tuple *tuple)
 {
 	int v6 = tuple->family == FO_FAMILY_IPV6;
@@ -33,8 +47,12 @@ static void put_tuple(struct fo__tx *tx, const struct fo_tuple *tuple)
 	fo__tx_close(tx, part);
 	part = fo__tx_open(tx, CTA_TUPLE_PROTO);
 	fo__tx_put_u8(tx, CTA_PROTO_NUM, tuple->proto);
-	fo__tx_put(tx, CTA_PROTO_SRC_PORT, sizeof(tuple->sport_be), &tuple->sport_be);
-	fo__tx_put(tx, CTA_PROTO_DST_PORT, sizeof(tuple->dport_be), &tuple->dport_be);
+	if (tuple->proto == IPPROTO_ICMP || tuple->proto == IPPROTO_ICMPV6) {
+		put_echo(tx, tuple);
+	} else {
+		fo__tx_put(tx, CTA_PROTO_SRC_PORT, sizeof(tuple->sport_be), &tuple->sport_be);
+		fo__tx_put(tx, CTA_PROTO_DST_PORT, sizeof(tuple->dport_be), &tuple->dport_be);
+	}
 	fo__tx_close(tx, part);
 	fo__tx_close(tx, whole);
 }
@@ -145,9 +163,9 @@ int fo__ct_get(struct fo__nl *nl, void *tx, const struct fo__ct_key *keys, size_
 /* ---- Change ---- */
 
 /* Source: nlattr_to_tcp() in net/netfilter/nf_conntrack_proto_tcp.c: without a state the flags alone are taken. */
-static void put_liberal(struct fo__tx *tx)
+static void put_liberal(struct fo__tx *tx, uint8_t value)
 {
-	const struct nf_ct_tcp_flags flags = {IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
+	const struct nf_ct_tcp_flags flags = {value, IP_CT_TCP_FLAG_BE_LIBERAL};
 	struct nlattr *info = fo__tx_open(tx, CTA_PROTOINFO), *tcp = fo__tx_open(tx, CTA_PROTOINFO_TCP);
 
 	fo__tx_put(tx, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof(flags), &flags);
@@ -156,19 +174,72 @@ static void put_liberal(struct fo__tx *tx)
 	fo__tx_close(tx, info);
 }
 
-int fo__ct_change(struct fo__nl *nl, void *buffer, const struct fo__ct_key *key, uint32_t bits,
-		  uint32_t timeout_s, struct fo__nl_answer *answer)
+static void put_change(struct fo__tx *tx, const struct fo__ct_wish *wish)
 {
-	struct fo__tx tx;
+	begin(tx, IPCTNL_MSG_CT_NEW, NLM_F_ACK, wish->key.tuple->family);
+	put_key(tx, &wish->key);
+	if (wish->bits & FO__CT_SET_TIMEOUT)
+		fo__tx_put_be32(tx, CTA_TIMEOUT, wish->timeout_s);
+	if (wish->bits & (FO__CT_BE_LIBERAL | FO__CT_BE_STRICT))
+		put_liberal(tx, wish->bits & FO__CT_BE_LIBERAL ? IP_CT_TCP_FLAG_BE_LIBERAL : 0);
+}
 
+struct changes {
+	uint32_t first_seq;
+	size_t n;
+	int *errors;
+	size_t refused;
+};
+
+/* Only refusals come here. */
+static int was_refused(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
+{
+	struct changes *changes = arg;
+	size_t i = seq - changes->first_seq;
+
+	if (nlh || i >= changes->n)
+		return 0;
+	changes->refused += !changes->errors[i];
+	changes->errors[i] = error;
+	return 0;
+}
+
+static int change_some(struct fo__nl *nl, void *buffer, const struct fo__ct_wish *wishes,
+		       struct changes *changes)
+{
+	struct fo__nl_answer answer;
+	struct fo__tx tx;
+	int rc;
+
+	memset(changes->errors, 0, changes->n * sizeof(*changes->errors));
 	fo__tx_begin(&tx, buffer, FO__CT_TX_ROOM, nl->seq);
-	begin(&tx, IPCTNL_MSG_CT_NEW, NLM_F_ACK, key->tuple->family);
-	put_key(&tx, key);
-	if (bits & FO__CT_SET_TIMEOUT)
-		fo__tx_put_be32(&tx, CTA_TIMEOUT, timeout_s);
-	if (bits & FO__CT_BE_LIBERAL)
-		put_liberal(&tx);
-	return fo__nl_talk(nl, &tx, NULL, NULL, answer);
+	changes->first_seq = tx.first_seq;
+	for (size_t i = 0; i < changes->n; i++)
+		put_change(&tx, &wishes[i]);
+	rc = fo__nl_talk(nl, &tx, was_refused, changes, &answer);
+	if (rc && answer.error == -rc)
+		rc = 0;
+	/* An answer that is missing proves nothing. */
+	if (!rc && answer.acks + changes->refused != changes->n)
+		rc = -EIO;
+	for (size_t i = 0; rc && i < changes->n; i++)
+		if (!changes->errors[i])
+			changes->errors[i] = -rc;
+	return rc;
+}
+
+int fo__ct_change(struct fo__nl *nl, void *buffer, const struct fo__ct_wish *wishes, size_t n, int *errors)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < n; i += FO__CT_GET_MOST) {
+		struct changes changes = {.n = n - i < FO__CT_GET_MOST ? n - i : FO__CT_GET_MOST,
+					  .errors = errors + i};
+		int now = change_some(nl, buffer, wishes + i, &changes);
+
+		rc = rc ? rc : now;
+	}
+	return rc;
 }
 
 int fo__ct_delete(struct fo__nl *nl, void *buffer, const struct fo__ct_key *key, uint32_t id,

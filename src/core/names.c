@@ -74,6 +74,7 @@ static const struct words reasons[FO_R_MAX] = {
 	[FO_R_FALLBACK] = {"fallback", "the backend handed the flow back to the slow path"},
 	[FO_R_STALLED] = {"stalled", "a worker has been inside one run for too long"},
 	[FO_R_CALL_ORDER] = {"call-order", "the call is not allowed at this moment"},
+	[FO_R_NOT_ESTABLISHED] = {"not-established", "conntrack does not know the connection both ways"},
 };
 
 static const char *const stages[] = {

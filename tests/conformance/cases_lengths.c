@@ -171,6 +171,24 @@ static void gso_is_measured_by_its_segments(struct env *env)
 	env_pass(env, &packet, FO_R_MTU);
 }
 
+/* One frame in, one out, to be cut up behind. Whether it counts as one or as its segments is another matter. */
+static void gso_stays_one_frame(struct env *env)
+{
+	static const unsigned int families[2] = {4, 6};
+	struct rig_packet packet;
+	unsigned int i, n;
+
+	for (i = 0; i < 2; i++) {
+		if (!env_has(env, connection_caps(families[i], 6, NAT_SRC), 0))
+			continue;
+		n = plain(env, families[i], 6, NAT_SRC, i);
+		packet = gso(env, n, 20000, 1400, 0);
+		REQUIRE_EQ(env_forward(env, &packet)->length, packet.length);
+		packet = gso(env, n, 60000, 1461, 0);
+		env_pass(env, &packet, FO_R_MTU);
+	}
+}
+
 static void gso_into_pppoe_passes(struct env *env)
 {
 	unsigned int n = joined(env, PLAIN, PPPOE, 0);
@@ -350,6 +368,10 @@ static const struct suite_case lengths_cases[] = {
 	 .run = gso_is_measured_by_its_segments,
 	 .needs = UDP4,
 	 .features = RIG_META},
+	{.name = "gso_stays_one_frame",
+	 .run = gso_stays_one_frame,
+	 .needs = FO_CAP_IPV4 | FO_CAP_TCP | FO_CAP_SNAT,
+	 .features = RIG_GSO},
 	{.name = "gso_into_pppoe_passes",
 	 .run = gso_into_pppoe_passes,
 	 .needs = UDP4 | FO_CAP_PPPOE,

@@ -36,6 +36,7 @@ struct env {
 	unsigned int n_events;
 	unsigned int max_events;
 	uint64_t needs;	     /* of the case */
+	uint64_t polled_ms;  /* CLOCK_MONOTONIC of the last poll */
 	struct fo_error err; /* of the last call that should fail */
 };
 
@@ -99,6 +100,8 @@ struct rig_packet env_frame(const struct env *env, unsigned int flow, enum fo_di
 void env_settle(struct env *env);
 /* One poll that delivers so many events at most. */
 void env_poll_limited(struct env *env, unsigned int max_events);
+/* What a backend with FO_CAP_CRASH_LEASE wants of its caller, however slow the machine is: a poll now and then. */
+void env_keep_lease(struct env *env);
 /* n polls, whatever happens. */
 void env_polls(struct env *env, unsigned int n);
 void env_advance(struct env *env, uint64_t ms);

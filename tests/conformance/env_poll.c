@@ -3,8 +3,11 @@
 #include "env.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #define MANY_POLLS 20000u
+/* Less than any lease by far. */
+#define LEASE_POLL_MS 1000u
 
 static void keep_event(void *arg, const struct fo_event *event)
 {
@@ -22,17 +25,32 @@ static void keep_event(void *arg, const struct fo_event *event)
 	env->events[env->n_events++] = *event;
 }
 
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 void env_poll_limited(struct env *env, unsigned int max_events)
 {
 	unsigned int before = env->n_events;
 	int rc;
 
+	env->polled_ms = monotonic_ms();
 	if (env->rig->settle)
 		env->rig->settle(env->state);
 	rc = fo_table_poll(env->table, max_events, 0, keep_event, env, &env->err);
 	if (rc < 0)
 		FAIL("fo_table_poll returned %d: %s", rc, env->err.text);
 	REQUIRE_EQ(rc, env->n_events - before);
+}
+
+void env_keep_lease(struct env *env)
+{
+	if ((env->caps.can & FO_CAP_CRASH_LEASE) && monotonic_ms() - env->polled_ms >= LEASE_POLL_MS)
+		env_poll_limited(env, 0);
 }
 
 void env_polls(struct env *env, unsigned int n)

@@ -18,6 +18,7 @@ static const char usage_text[] =
 	"  --case PATTERNS         only these cases; comma-separated, 'group/name' with * and ?\n"
 	"  --json                  one JSON object a line\n"
 	"  --in-process            no child per case (sanitizers, debuggers)\n"
+	"  --share I/N             only the Ith of N shares of the cases, for processes side by side\n"
 	"  --expect-fail PATTERNS  these cases must fail\n"
 	"  --faults                seed each known fault in turn; the suite must catch it by name\n"
 	"  --list                  rigs and cases\n"
@@ -66,6 +67,19 @@ static int run(const struct run_options *options, int faults)
 	return run_close(options, &totals);
 }
 
+static int read_share(const char *text, struct run_options *options)
+{
+	char end;
+
+	if (sscanf(text, "%u/%u%c", &options->share, &options->shares, &end) == 2 && options->share &&
+	    options->share <= options->shares) {
+		options->share--;
+		return 0;
+	}
+	fprintf(stderr, "fo-conformance: --share takes I/N, I from 1 to N, not %s\n", text);
+	return -1;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {{"rig", required_argument, NULL, 'r'},
@@ -73,11 +87,12 @@ int main(int argc, char **argv)
 						     {"json", no_argument, NULL, 'j'},
 						     {"in-process", no_argument, NULL, 'i'},
 						     {"expect-fail", required_argument, NULL, 'e'},
+						     {"share", required_argument, NULL, 's'},
 						     {"faults", no_argument, NULL, 'f'},
 						     {"list", no_argument, NULL, 'l'},
 						     {"help", no_argument, NULL, 'h'},
 						     {NULL, 0, NULL, 0}};
-	struct run_options options = {0};
+	struct run_options options = {.shares = 1};
 	const char *rig = NULL;
 	int faults = 0, want_list = 0;
 	int c;
@@ -98,6 +113,10 @@ int main(int argc, char **argv)
 			break;
 		case 'e':
 			options.expect_fail = optarg;
+			break;
+		case 's':
+			if (read_share(optarg, &options))
+				return 2;
 			break;
 		case 'f':
 			faults = 1;

@@ -23,6 +23,8 @@
 #define RIG_ALLOC    (1u << 7) /* fo_table_options.allocator sees every allocation of the backend */
 #define RIG_PRIORITY (1u << 8) /* tags arrive with any priority and leave with the side's */
 #define RIG_OVERSIZE (1u << 9) /* frames come in that are longer than the port's side may send */
+#define RIG_CSUM     (1u << 10) /* of RIG_META, partial checksums of TCP and UDP as kernels make them */
+#define RIG_GSO	     (1u << 11) /* of RIG_META, GSO frames of TCP as kernels make them */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {

@@ -76,6 +76,7 @@ static int open_at(enum fo_bpf_attach attach, void **state, struct fo_table_opti
 
 	FO_INIT(&own);
 	own.attach = attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF; /* no connection of the suite's is one that a kernel tracks */
 	options->backend_options = &own;
 	if (net_open_bare(state, options, "bpf", why, why_size))
 		return -1;
@@ -89,7 +90,16 @@ static int open_at(enum fo_bpf_attach attach, void **state, struct fo_table_opti
 
 static int open_tc(void **state, struct fo_table_options *options, char *why, size_t why_size)
 {
-	return open_at(FO_BPF_ATTACH_TC, state, options, why, why_size);
+	struct net *net;
+
+	if (open_at(FO_BPF_ATTACH_TC, state, options, why, why_size))
+		return -1;
+	net = *state;
+	if (!net_wire_offloads(net))
+		return 0;
+	snprintf(why, why_size, "%s", net->why);
+	net_close(net);
+	return -1;
 }
 
 static int open_xdp(void **state, struct fo_table_options *options, char *why, size_t why_size)
@@ -136,14 +146,14 @@ static void advance(void *state, uint64_t ms)
 }
 
 #define RIG_BPF                                                                                              \
-	.features = RIG_BURSTS | RIG_OVERSIZE, .most_flows = 0, .attach = net_attach, .detach = net_detach,  \
-	.close = net_close, .inject = net_inject, .advance = advance, .now_ms = net_now_ms,                  \
-	.settle = net_settle
+	.most_flows = 0, .attach = net_attach, .detach = net_detach, .close = net_close,                     \
+	.inject = net_inject, .advance = advance, .now_ms = net_now_ms, .settle = net_settle
 
 const struct rig rig_bpf_tc = {
 	.name = "bpf-tc",
 	.about = "the BPF program at TC ingress, real packets over veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_EGRESS_QDISC,
+	.features = RIG_BURSTS | RIG_OVERSIZE | RIG_CSUM | RIG_GSO,
 	.open = open_tc,
 	RIG_BPF,
 };
@@ -152,6 +162,7 @@ const struct rig rig_bpf_xdp = {
 	.name = "bpf-xdp",
 	.about = "the BPF program at native XDP of veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_CRASH_GONE,
+	.features = RIG_BURSTS | RIG_OVERSIZE,
 	.open = open_xdp,
 	RIG_BPF,
 };
@@ -160,6 +171,7 @@ const struct rig rig_bpf_generic = {
 	.name = "bpf-generic",
 	.about = "the BPF program at generic XDP of veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_CRASH_GONE,
+	.features = RIG_BURSTS | RIG_OVERSIZE,
 	.open = open_generic,
 	RIG_BPF,
 };

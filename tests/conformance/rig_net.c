@@ -176,7 +176,15 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 	out->verdict = forwarded ? FO_FORWARD : FO_PASS;
 	out->frame = in->frame;
 	out->length = in->length;
+	out->flags = in->flags;
+	out->gso_size = in->gso_size;
+	out->csum_start = in->csum_start;
+	out->csum_offset = in->csum_offset;
 	if (forwarded) {
+		out->flags = net->out.flags;
+		out->gso_size = net->out.gso_size;
+		out->csum_start = net->out.csum_start;
+		out->csum_offset = net->out.csum_offset;
 		*keep = net->out;
 		out->frame = keep->bytes;
 		out->length = keep->length;
@@ -218,7 +226,7 @@ int net_inject(void *state, const struct rig_packet *in, struct rig_result *out,
 		if (!has_port(net, in[i].in_port)) {
 			net->tapped = 0;
 			net->n_out = 0;
-		} else if (net_carry(net, in[i].in_port, in[i].frame, in[i].length)) {
+		} else if (net_carry(net, &in[i])) {
 			fprintf(stderr, "rig: %s\n", net->why);
 			return -1;
 		}

@@ -45,6 +45,10 @@ struct net_connection {
 struct net_frame {
 	uint32_t port;
 	uint32_t length;
+	uint32_t flags; /* FO_PKT_CSUM_PARTIAL, FO_PKT_GSO */
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
 	uint8_t bytes[PACKET_MAX];
 };
 
@@ -59,6 +63,7 @@ struct net {
 	int wire_index[NET_PORTS];  /* ... and its ifindex there */
 	uint8_t is_down[NET_PORTS]; /* nobody can send into it */
 	int arrivals;		    /* raw socket at all those ends */
+	int offloads;		    /* frames carry what a sender left to its device */
 	int rtnetlink;
 	int tap;	 /* netlink: frames behind the short cut */
 	uint64_t marker; /* number of the last frame sent to see that all before it is through */
@@ -119,9 +124,11 @@ int net_route_restore(struct net *net, const struct net_side *side, unsigned int
 
 /* rig_net_wire.c */
 int net_wire_open(struct net *net);
+/* From now on frames go in and come out with their unfinished checksums. */
+int net_wire_offloads(struct net *net);
 void net_wire_close(struct net *net);
 /* Send a frame into a port; when it returns, whatever became of it is in net->tapped, seen, n_out and out. */
-int net_carry(struct net *net, uint32_t port, const uint8_t *frame, uint32_t length);
+int net_carry(struct net *net, const struct rig_packet *packet);
 
 /* rig_net_router.c */
 int net_tap_open(struct net *net); /* the tap alone: for backends that need no slow path to be right */

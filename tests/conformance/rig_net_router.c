@@ -236,12 +236,15 @@ static int speak(struct net *net, const struct net_connection *c, unsigned int d
 {
 	static struct packet_frame frame;
 	struct packet_spec spec;
+	struct rig_packet packet = {.frame = frame.bytes};
 
 	packet_spec_init(&spec, &c->tuple[dir], &net->side[c->side[dir]].adj);
 	spec.tcp_flags = (uint8_t)tcp_flags;
 	spec.payload_len = tcp_flags & TCP_SYN ? 0 : 8;
 	packet_build(&spec, &frame);
-	return net_carry(net, net->side[c->side[dir]].adj.port, frame.bytes, frame.length);
+	packet.in_port = net->side[c->side[dir]].adj.port;
+	packet.length = frame.length;
+	return net_carry(net, &packet);
 }
 
 static int must_arrive(struct net *net, const struct net_connection *c, unsigned int dir, unsigned int flags)

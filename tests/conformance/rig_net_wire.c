@@ -15,6 +15,7 @@
 #include <linux/if_packet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -170,6 +171,7 @@ static void put_tag(struct net_frame *frame, uint16_t tpid, uint16_t tci)
 	packet_put16(frame->bytes + 12, tpid);
 	packet_put16(frame->bytes + 14, tci);
 	frame->length += 4;
+	frame->csum_start = (uint16_t)(frame->csum_start + (frame->flags ? 4 : 0));
 }
 
 static const struct tpacket_auxdata *auxdata(struct msghdr *msg)
@@ -199,12 +201,14 @@ static int receive(struct net *net, struct net_frame *out)
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 	} control;
-	struct iovec iov = {out->bytes, sizeof(out->bytes) - 4};
+	struct virtio_net_hdr left = {0};
+	struct iovec iov[2] = {{&left, net->offloads ? sizeof(left) : 0},
+			       {out->bytes, sizeof(out->bytes) - 4}};
 	struct sockaddr_ll from = {.sll_ifindex = 0};
 	struct msghdr msg = {.msg_name = &from,
 			     .msg_namelen = sizeof(from),
-			     .msg_iov = &iov,
-			     .msg_iovlen = 1,
+			     .msg_iov = iov,
+			     .msg_iovlen = 2,
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
 	ssize_t got = recvmsg(net->arrivals, &msg, MSG_DONTWAIT);
@@ -213,7 +217,12 @@ static int receive(struct net *net, struct net_frame *out)
 	if (got < 0)
 		return errno == EAGAIN ? 0 : net_fail(net, "recvmsg: %m");
 	out->port = port_of(net, from.sll_ifindex);
-	out->length = (uint32_t)got;
+	out->length = (uint32_t)got - (uint32_t)iov[0].iov_len;
+	out->flags = left.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? FO_PKT_CSUM_PARTIAL : 0;
+	out->csum_start = out->flags ? left.csum_start : 0;
+	out->csum_offset = out->flags ? left.csum_offset : 0;
+	out->gso_size = left.gso_type ? left.gso_size : 0;
+	out->flags |= left.gso_type ? FO_PKT_GSO : 0;
 	aux = auxdata(&msg);
 	if (aux && (aux->tp_status & TP_STATUS_VLAN_VALID) && out->length >= 14)
 		put_tag(out, aux->tp_vlan_tpid, aux->tp_vlan_tci);
@@ -336,23 +345,41 @@ static int read_tap(struct net *net, int *marked)
 
 /* ---- In, and through ------------------------------------------------------------------------------------- */
 
-static int push(struct net *net, unsigned int i, const uint8_t *frame, uint32_t length)
+static int push(struct net *net, unsigned int i, const struct rig_packet *packet)
 {
-	return send(net->wire[i], frame, length, 0) == (ssize_t)length
+	struct virtio_net_hdr left = {0};
+	struct iovec iov[2] = {{&left, net->offloads ? sizeof(left) : 0},
+			       {(void *)(uintptr_t)packet->frame, packet->length}};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+
+	if (packet->flags & FO_PKT_CSUM_PARTIAL) {
+		left.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+		left.csum_start = packet->csum_start;
+		left.csum_offset = packet->csum_offset;
+	}
+	/* Of TCP without options, and in no tag. */
+	if (packet->flags & FO_PKT_GSO) {
+		left.gso_type = packet_get16(packet->frame + 12) == ETH_P_IPV6 ? VIRTIO_NET_HDR_GSO_TCPV6
+									       : VIRTIO_NET_HDR_GSO_TCPV4;
+		left.gso_size = packet->gso_size;
+		left.hdr_len = (uint16_t)(packet->csum_start + 20);
+	}
+	return sendmsg(net->wire[i], &msg, 0) == (ssize_t)(iov[0].iov_len + packet->length)
 		       ? 0
-		       : net_fail(net, "a frame of %u bytes cannot be sent: %m", length);
+		       : net_fail(net, "a frame of %u bytes cannot be sent: %m", packet->length);
 }
 
 /* All that was sent before was dealt with when this returns. */
 static int barrier(struct net *net, unsigned int i)
 {
 	uint8_t frame[MARKER_SIZE] = {0x02, 0xf0, 0, 0, 0, 0xfe, 0x02, 0xf0, 0, 0, 0, 0xfd};
+	const struct rig_packet marker = {.frame = frame, .length = sizeof(frame)};
 	int marked = 0;
 
 	net->marker++;
 	packet_put16(frame + 12, MARKER_TYPE);
 	memcpy(frame + 14, &net->marker, sizeof(net->marker));
-	if (push(net, i, frame, sizeof(frame)))
+	if (push(net, i, &marker))
 		return -1;
 	while (!marked)
 		if (read_tap(net, &marked))
@@ -360,15 +387,29 @@ static int barrier(struct net *net, unsigned int i)
 	return 0;
 }
 
-int net_carry(struct net *net, uint32_t port, const uint8_t *frame, uint32_t length)
+int net_wire_offloads(struct net *net)
+{
+	unsigned int i;
+	int on = 1;
+
+	for (i = 0; i < net->n_ports; i++)
+		if (setsockopt(net->wire[i], SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+			return net_fail(net, "packet sockets say nothing of checksums: %m");
+	if (setsockopt(net->arrivals, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+		return net_fail(net, "packet sockets say nothing of checksums: %m");
+	net->offloads = 1;
+	return 0;
+}
+
+int net_carry(struct net *net, const struct rig_packet *packet)
 {
 	unsigned int i = 0;
 	int fast;
 
-	while (i < net->n_ports && net->port[i] != port)
+	while (i < net->n_ports && net->port[i] != packet->in_port)
 		i++;
 	if (i == net->n_ports)
-		return net_fail(net, "no port %u", port);
+		return net_fail(net, "no port %u", packet->in_port);
 	/* What the slow path said meanwhile is not this frame's doing; but of a frame on the short cut there is one. */
 	fast = net->n_out && !net->tapped;
 	net->n_out = 0;
@@ -378,9 +419,9 @@ int net_carry(struct net *net, uint32_t port, const uint8_t *frame, uint32_t len
 	net->tapped = 0;
 	net->n_out = 0;
 	/* Too short for a frame at all, or nobody at the other end: no wire takes it. */
-	if (length < 14 || net->is_down[i])
+	if (packet->length < 14 || net->is_down[i])
 		return 0;
-	if (push(net, i, frame, length) || barrier(net, i) || collect(net))
+	if (push(net, i, packet) || barrier(net, i) || collect(net))
 		return -1;
 	/* One that came out already is what there is to see; a second one would be late. */
 	if (net->n_out)

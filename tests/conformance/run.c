@@ -157,7 +157,8 @@ unsigned int run_all(const struct run_options *options, struct run_totals *total
 			snprintf(name, sizeof(name), "%s/%s", run_groups[g]->name, c->name);
 			if (options->glob && !run_matches(options->glob, name))
 				continue;
-			selected++;
+			if (selected++ % options->shares != options->share)
+				continue;
 			outcome = run_one(options, c, name);
 			totals->passed += outcome == RUN_OK;
 			totals->failed += outcome == RUN_FAIL;

@@ -12,8 +12,9 @@ enum run_outcome { RUN_OK, RUN_FAIL, RUN_SKIP };
 
 struct run_options {
 	const struct rig *rig;
-	const char *glob;	 /* "group/name" pattern; NULL: all */
-	const char *expect_fail; /* comma-separated patterns of cases that must fail; NULL: none */
+	const char *glob;	    /* "group/name" pattern; NULL: all */
+	const char *expect_fail;    /* comma-separated patterns of cases that must fail; NULL: none */
+	unsigned int share, shares; /* of the cases: this one of so many, from 0; 1: all */
 	int json;
 	int in_process; /* no child per case: for sanitizers and debuggers; a crash ends the run */
 };

@@ -107,7 +107,9 @@ static void missing_features(const struct rig *rig, const struct suite_case *c)
 					    "flow ids",
 					    "an allocator hook",
 					    "priorities in tags",
-					    "frames longer than a port's MTU"};
+					    "frames longer than a port's MTU",
+					    "partial checksums",
+					    "GSO frames"};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)

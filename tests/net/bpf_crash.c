@@ -125,10 +125,12 @@ static int is_forwarded(struct net *net)
 {
 	static struct packet_frame frame;
 	struct packet_spec spec;
+	struct rig_packet packet = {.frame = frame.bytes, .in_port = PORT_IN};
 
 	packet_spec_init(&spec, &flow.tuple[0], &adj[0]);
 	packet_build(&spec, &frame);
-	if (net_carry(net, PORT_IN, frame.bytes, frame.length))
+	packet.length = frame.length;
+	if (net_carry(net, &packet))
 		fail("the rig", net->why);
 	if (net->tapped + (int)net->n_out != 1)
 		fail("a packet", "it was lost, or there were two of it");
@@ -184,6 +186,7 @@ static void run(enum fo_bpf_attach attach, const char *name)
 	place = name;
 	FO_INIT(&own);
 	own.attach = attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	set_options(&options);
 	if (net_open_bare(&state, &options, "bpf", why, sizeof(why))) {
 		printf("bpf-crash: skipped, %s\n0 passed, 0 failed, 1 skipped\n", why);

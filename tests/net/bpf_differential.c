@@ -18,14 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "flowoffload-bpf.h"
-#include "flowoffload.h"
-
+#include "bpf_differential.h"
 #include "damage.h"
 
-#define PACKETS	 50000u /* by each hook */
-#define FLOWS	 48u
-#define HEADROOM 64u
+#define PACKETS 50000u /* by each hook */
+#define FLOWS	48u
 /* The kernel runs the program on one page, less its own needs. */
 #define LENGTH_MAX  3000u
 #define SHORTEST    60u
@@ -38,18 +35,13 @@ struct connection {
 	struct fo_adj adj[2];
 };
 
-struct hook {
-	const char *name;
-	uint32_t attach;
-	int tc;
-};
-
 static uint64_t seed = 0x20261122u;
-static uint32_t port[2];
+uint32_t port[PORTS];
 static struct connection connections[FLOWS];
-static unsigned int n_connections, forwarded, passed;
+static unsigned int n_connections;
+unsigned int forwarded, passed;
 
-static uint32_t pick(uint32_t below)
+uint32_t pick(uint32_t below)
 {
 	seed ^= seed >> 12;
 	seed ^= seed << 25;
@@ -57,41 +49,47 @@ static uint32_t pick(uint32_t below)
 	return (uint32_t)((seed * 2685821657736338717u) >> 33) % below;
 }
 
-static void fail(const char *what, const char *detail)
+void fail(const char *what, const char *detail)
 {
 	fprintf(stderr, "bpf-differential: %s: %s\n", what, detail);
 	printf("0 passed, 1 failed, 0 skipped\n");
 	exit(1);
 }
 
-static void skip(const char *why)
+void skip(const char *why)
 {
 	printf("bpf-differential: skipped, %s\n0 passed, 0 failed, 1 skipped\n", why);
 	exit(77);
 }
 
-/* ---- a namespace with two ports ---- */
+/* ---- a namespace with ports ---- */
 
 static void open_namespace(void)
 {
 	if (unshare(CLONE_NEWNET))
 		skip("no network namespace without CAP_SYS_ADMIN");
-	if (system("ip link add fo0 type veth peer name fo0p && ip link add fo1 type veth peer name fo1p && "
-		   "ip link set fo0 up && ip link set fo1 up"))
-		skip("ip (iproute2) makes no veth here");
-	port[0] = if_nametoindex("fo0");
-	port[1] = if_nametoindex("fo1");
+	for (unsigned int i = 0; i < PORTS; i++) {
+		char command[200], name[16];
+
+		snprintf(name, sizeof(name), "fo%u", i);
+		snprintf(command, sizeof(command),
+			 "ip link add %s type veth peer name %sp && ip link set %s up && ip link set %sp up",
+			 name, name, name, name);
+		if (system(command))
+			skip("ip (iproute2) makes no veth here");
+		port[i] = if_nametoindex(name);
+	}
 }
 
-static struct fo_table *open_table(const char *backend, const struct fo_bpf_options *own)
+struct fo_table *open_table(const char *backend, const struct fo_bpf_options *own)
 {
 	struct fo_table_options options;
-	struct fo_port ports[2];
+	struct fo_port ports[PORTS];
 	struct fo_table *table;
 	struct fo_error err = {0};
 
 	FO_INIT(&options);
-	for (int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; i < PORTS; i++) {
 		FO_INIT(&ports[i]);
 		ports[i].port = port[i];
 	}
@@ -99,7 +97,7 @@ static struct fo_table *open_table(const char *backend, const struct fo_bpf_opti
 	options.capacity = FLOWS;
 	options.max_workers = own ? 0 : 1;
 	options.ports = ports;
-	options.n_ports = 2;
+	options.n_ports = PORTS;
 	options.backend_options = own;
 	if (fo_table_create(&options, &table, &err) == 0)
 		return table;
@@ -210,7 +208,7 @@ static void populate(struct fo_table *soft, struct fo_table *bpf, int tc)
 
 /* ---- packets ---- */
 
-static unsigned int random_frame(struct packet_frame *frame, uint32_t *in_port)
+static void random_frame(struct packet_frame *frame, uint32_t *in_port)
 {
 	unsigned int which = pick(n_connections), dir = pick(2);
 	const struct connection *connection = &connections[which];
@@ -231,17 +229,10 @@ static unsigned int random_frame(struct packet_frame *frame, uint32_t *in_port)
 	for (unsigned int n = pick(8) ? 0 : 1 + pick(3); n && frame->length; n--)
 		frame->bytes[pick(frame->length < 90 ? frame->length : 90)] ^= (uint8_t)(1u << pick(8));
 	*in_port = pick(20) ? port[dir] : port[1 - dir];
-	return connection->adj[1 - dir].n_encaps && connection->adj[1 - dir].encap[0].kind != FO_ENCAP_PPPOE;
 }
 
-struct outcome {
-	int forward;
-	uint32_t length;
-	uint8_t bytes[PACKET_MAX + HEADROOM];
-};
-
-static void by_worker(struct fo_worker *worker, const struct packet_frame *frame, uint32_t in_port,
-		      struct outcome *out)
+void by_worker(struct fo_worker *worker, const struct packet_frame *frame, uint32_t in_port,
+	       struct outcome *out)
 {
 	static uint8_t room[PACKET_MAX + HEADROOM];
 	struct fo_packet packet = {.data = room + HEADROOM,
@@ -257,8 +248,7 @@ static void by_worker(struct fo_worker *worker, const struct packet_frame *frame
 }
 
 /* 0: the kernel does not run the program on this frame. */
-static int by_program(int program, int tc, const struct packet_frame *frame, uint32_t in_port,
-		      struct outcome *out)
+int by_program(int program, int tc, const struct packet_frame *frame, uint32_t in_port, struct outcome *out)
 {
 	struct xdp_md xdp = {.data_end = frame->length, .ingress_ifindex = in_port};
 	struct __sk_buff skb = {.ifindex = in_port};
@@ -281,6 +271,13 @@ static int by_program(int program, int tc, const struct packet_frame *frame, uin
 	return 1;
 }
 
+static int has_tag(const struct outcome *out)
+{
+	static const uint8_t tags[2][2] = {{0x81, 0x00}, {0x88, 0xa8}};
+
+	return !memcmp(out->bytes + 12, tags[0], 2) || !memcmp(out->bytes + 12, tags[1], 2);
+}
+
 static void drop_outer_tag(struct outcome *out)
 {
 	memmove(out->bytes + 12, out->bytes + 16, out->length - 16);
@@ -295,13 +292,13 @@ static void dump(const char *name, const uint8_t *bytes, uint32_t length)
 	fprintf(stderr, " (%u)\n", length);
 }
 
-static void compare(const struct hook *hook, unsigned int n, const struct packet_frame *frame, int tagged,
-		    struct outcome *worker, const struct outcome *program)
+void compare(const struct hook *hook, unsigned int n, const struct packet_frame *frame,
+	     struct outcome *worker, const struct outcome *program)
 {
 	const uint8_t *want = worker->forward ? worker->bytes : frame->bytes;
 	uint32_t length;
 
-	if (hook->tc && tagged && worker->forward && program->forward)
+	if (hook->tc && has_tag(worker) && worker->forward && program->forward)
 		drop_outer_tag(worker);
 	length = worker->forward ? worker->length : frame->length;
 	if (worker->forward == program->forward && program->length == length &&
@@ -318,7 +315,7 @@ static void compare(const struct hook *hook, unsigned int n, const struct packet
 	fail("packet", "the two differ");
 }
 
-static int program_of(const struct hook *hook)
+int program_of(const struct hook *hook)
 {
 	uint32_t id = 0, count = 1;
 	int fd;
@@ -350,6 +347,7 @@ static void run_hook(const struct hook *hook)
 
 	FO_INIT(&own);
 	own.attach = hook->attach;
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	soft = open_table("soft", NULL);
 	bpf = open_table("bpf", &own);
 	if (fo_worker_open(soft, NULL, &worker, &err))
@@ -358,13 +356,12 @@ static void run_hook(const struct hook *hook)
 	populate(soft, bpf, hook->tc);
 	forwarded = passed = 0;
 	for (unsigned int n = 0; n < PACKETS; n++) {
-		int tagged = (int)random_frame(&frame, &in_port);
-
+		random_frame(&frame, &in_port);
 		if (frame.length < 14)
 			continue; /* no device hands such a frame to a program */
 		by_worker(worker, &frame, in_port, &worker_says);
 		if (by_program(program, hook->tc, &frame, in_port, &program_says))
-			compare(hook, n, &frame, tagged, &worker_says, &program_says);
+			compare(hook, n, &frame, &worker_says, &program_says);
 	}
 	close(program);
 	fo_worker_close(worker);
@@ -376,6 +373,9 @@ static void run_hook(const struct hook *hook)
 		fail(hook->name, "hardly anything was forwarded, or hardly anything passed");
 }
 
+#define N_HOOKS (sizeof(hooks) / sizeof(hooks[0]))
+
+/* bpf-differential [SEED [CORPUS_FILE...]] */
 int main(int argc, char **argv)
 {
 	static const struct hook hooks[] = {{"XDP", FO_BPF_ATTACH_XDP_GENERIC, 0},
@@ -384,8 +384,10 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		seed = strtoull(argv[1], NULL, 0) | 1;
 	open_namespace();
-	for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++)
+	for (size_t i = 0; i < N_HOOKS; i++) {
 		run_hook(&hooks[i]);
-	printf("%zu passed, 0 failed, 0 skipped\n", sizeof(hooks) / sizeof(hooks[0]));
+		run_corpus(&hooks[i], argc > 2 ? argv + 2 : NULL);
+	}
+	printf("%zu passed, 0 failed, 0 skipped\n", 2 * N_HOOKS);
 	return 0;
 }

@@ -24,7 +24,7 @@ unsigned int n_passed;
 
 void fail(const char *what, const char *detail)
 {
-	fprintf(stderr, "bpf-persist: %s: %s: %s\n", place, what, detail);
+	fprintf(stderr, "%s: %s: %s\n", place, what, detail);
 	printf("%u passed, 1 failed, 0 skipped\n", n_passed);
 	exit(1);
 }
@@ -88,6 +88,7 @@ void describe(void)
 	for (unsigned int i = 0; i < FLOWS; i++)
 		describe_flow(i);
 	FO_INIT(&own);
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	FO_INIT(&options);
 	options.ports = ports;
 	options.n_ports = 2;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* bpf_owner.h - persistent tables of the bpf backend in processes that can be killed, for bpf_persist.c: two ports, three
+/* bpf_owner.h - persistent tables of the bpf backend in processes that can be killed, for bpf_persist.c and bpf_adopted.c: two ports, three
  * flows, a BPF file system of the test's own. */
 #ifndef TESTS_NET_BPF_OWNER_H
 #define TESTS_NET_BPF_OWNER_H

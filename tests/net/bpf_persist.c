@@ -43,9 +43,11 @@ static void build(unsigned int n, struct packet_frame *frame)
 static int is_forwarded(struct net *net, unsigned int n)
 {
 	static struct packet_frame frame;
+	struct rig_packet packet = {.frame = frame.bytes, .in_port = PORT_IN};
 
 	build(n, &frame);
-	if (net_carry(net, PORT_IN, frame.bytes, frame.length))
+	packet.length = frame.length;
+	if (net_carry(net, &packet))
 		fail("the rig", net->why);
 	if (net->tapped + (int)net->n_out != 1)
 		fail("a packet", "it was lost, or there were two of it");

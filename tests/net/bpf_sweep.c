@@ -69,11 +69,13 @@ static void carry(struct net *net, unsigned int n, uint8_t flags, int forwarded)
 {
 	static struct packet_frame frame;
 	struct packet_spec spec;
+	struct rig_packet packet = {.frame = frame.bytes, .in_port = PORT_IN};
 
 	packet_spec_init(&spec, &flows[n].tuple[0], &adj[0]);
 	spec.tcp_flags = flags;
 	packet_build(&spec, &frame);
-	if (net_carry(net, PORT_IN, frame.bytes, frame.length))
+	packet.length = frame.length;
+	if (net_carry(net, &packet))
 		fail("the rig", net->why);
 	if ((int)net->n_out != forwarded || net->tapped == forwarded)
 		fail("a packet", forwarded ? "was not forwarded" : "did not reach the slow path");
@@ -173,6 +175,7 @@ int main(void)
 	describe();
 	FO_INIT(&own);
 	own.attach = FO_BPF_ATTACH_TC;
+	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	FO_INIT(&options);
 	options.ports = ports;
 	options.n_ports = 2;

@@ -47,14 +47,19 @@ static void touched(struct world *world)
 {
 	struct fo__ct_key key = {.zone = 0};
 	struct fo__nl_answer answer;
+	struct fo__ct_wish wish[2];
 	struct answers answers;
+	struct fo_tuple nobody;
 	struct pair pair;
+	int errors[2];
 	struct fo__nl nl;
 
 	(void)world;
 	pair_open(&pair, AF_INET, SOCK_STREAM, 5401, 7000);
 	pair_talk(&pair, 2);
 	key.tuple = &pair.flow.tuple[0];
+	nobody = pair.flow.tuple[0];
+	nobody.sport_be = nobody.dport_be;
 	OK(fo__nl_open(&nl, NETLINK_NETFILTER, -1, rx, sizeof(rx), &live_err));
 	answers = ask(&nl, &pair.flow.tuple[0]);
 	CHECK_INT(answers.found, 1);
@@ -65,7 +70,10 @@ static void touched(struct world *world)
 	/* The other direction names the same entry. */
 	CHECK_INT(ask(&nl, &pair.flow.tuple[1]).entry.id, answers.entry.id);
 
-	CHECK_INT(fo__ct_change(&nl, tx, &key, FO__CT_BE_LIBERAL | FO__CT_SET_TIMEOUT, 100, &answer), 0);
+	wish[0] = (struct fo__ct_wish){key, FO__CT_BE_LIBERAL | FO__CT_SET_TIMEOUT, 100};
+	wish[1] = (struct fo__ct_wish){{&nobody, 0}, FO__CT_SET_TIMEOUT, 100};
+	CHECK_INT(fo__ct_change(&nl, tx, wish, 2, errors), 0);
+	CHECK(errors[0] == 0 && errors[1] == ENOENT);
 	answers = ask(&nl, &pair.flow.tuple[0]);
 	CHECK(answers.entry.liberal && answers.entry.timeout_s <= 100 && answers.entry.timeout_s > 0);
 	CHECK_INT(answers.entry.tcp_state, TCP_CONNTRACK_ESTABLISHED);
@@ -75,8 +83,8 @@ static void touched(struct world *world)
 	CHECK_INT(ask(&nl, &pair.flow.tuple[0]).found, 1);
 	CHECK_INT(fo__ct_delete(&nl, tx, &key, answers.entry.id, &answer), 0);
 	CHECK_INT(ask(&nl, &pair.flow.tuple[0]).error, ENOENT);
-	CHECK_INT(fo__ct_change(&nl, tx, &key, FO__CT_SET_TIMEOUT, 5, &answer), -ENOENT);
-	CHECK_INT(answer.error, ENOENT);
+	CHECK_INT(fo__ct_change(&nl, tx, wish, 1, errors), 0);
+	CHECK_INT(errors[0], ENOENT);
 	fo__nl_close(&nl);
 	pair_close(&pair);
 }

@@ -6,7 +6,9 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <stdlib.h>
 
 #include "conntrack/conntrack.h"
@@ -15,6 +17,7 @@
 #define ROOM 1024u
 
 static uint8_t buffer[ROOM] __attribute__((aligned(4)));
+static uint8_t icmp_type;
 
 static void put_tuple(struct fo__tx *tx, uint16_t type, int v6, uint8_t proto, uint8_t first, uint16_t port)
 {
@@ -26,8 +29,14 @@ static void put_tuple(struct fo__tx *tx, uint16_t type, int v6, uint8_t proto, u
 	fo__tx_close(tx, part);
 	part = fo__tx_open(tx, CTA_TUPLE_PROTO);
 	fo__tx_put_u8(tx, CTA_PROTO_NUM, proto);
-	fo__tx_put_be16(tx, CTA_PROTO_SRC_PORT, port);
-	fo__tx_put_be16(tx, CTA_PROTO_DST_PORT, (uint16_t)(port + 1));
+	if (proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6) {
+		fo__tx_put_u8(tx, v6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE, icmp_type);
+		fo__tx_put_u8(tx, v6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE, 0);
+		fo__tx_put_be16(tx, v6 ? CTA_PROTO_ICMPV6_ID : CTA_PROTO_ICMP_ID, port);
+	} else {
+		fo__tx_put_be16(tx, CTA_PROTO_SRC_PORT, port);
+		fo__tx_put_be16(tx, CTA_PROTO_DST_PORT, (uint16_t)(port + 1));
+	}
 	fo__tx_close(tx, part);
 	fo__tx_close(tx, whole);
 }
@@ -89,11 +98,25 @@ START_TEST(a_whole_entry_is_read)
 }
 END_TEST
 
+START_TEST(an_echo_is_read_as_a_flow_says_it)
+{
+	struct fo__ct_entry got;
+
+	icmp_type = _i ? ICMP6_ECHO_REQUEST : ICMP_ECHO;
+	ck_assert_int_eq(fo__ct_read(entry(_i, _i ? IPPROTO_ICMPV6 : IPPROTO_ICMP), &got), 0);
+	ck_assert_uint_eq(be16toh(got.tuple[0].sport_be), 5001);
+	ck_assert_uint_eq(be16toh(got.tuple[0].dport_be), (unsigned int)icmp_type << 8);
+}
+END_TEST
+
 START_TEST(other_protocols_are_told_from_broken_ones)
 {
 	struct fo__ct_entry got;
 
+	icmp_type = ICMP_DEST_UNREACH;
 	ck_assert_int_eq(fo__ct_read(entry(0, IPPROTO_ICMP), &got), -EPROTONOSUPPORT);
+	/* Each belongs to one family. */
+	ck_assert_int_eq(fo__ct_read(entry(1, IPPROTO_ICMP), &got), -EPROTONOSUPPORT);
 	ck_assert_int_eq(fo__ct_read(entry(1, IPPROTO_SCTP), &got), -EPROTONOSUPPORT);
 }
 END_TEST
@@ -148,6 +171,7 @@ Suite *unit_suite(void)
 	TCase *tc = tcase_create("entries");
 
 	tcase_add_loop_test(tc, a_whole_entry_is_read, 0, 2);
+	tcase_add_loop_test(tc, an_echo_is_read_as_a_flow_says_it, 0, 2);
 	tcase_add_test(tc, other_protocols_are_told_from_broken_ones);
 	tcase_add_test(tc, broken_entries_are_refused_or_read_within_bounds);
 	tcase_add_test(tc, states_have_the_names_of_conntrack);

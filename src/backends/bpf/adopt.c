@@ -6,7 +6,7 @@
  * the library with the counters and times that the map has. All else is taken out of the maps, after a grace period, and
  * carried by the slow path from then on.
  */
-#include "backends/bpf/state.h"
+#include "backends/bpf/guard.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -71,30 +71,11 @@ static bool is_whole(const struct fo__bpf *bpf, uint32_t at, const struct found 
 	return true;
 }
 
-static void read_tuple(const struct fo__bpf_slot *slot, unsigned int dir, struct fo_tuple *out)
-{
-	const union fo__bpf_key *key = &slot->key[dir];
-
-	out->family = slot->family;
-	out->proto = (uint8_t)where_of(slot, dir);
-	if (slot->family == FO_FAMILY_IPV4) {
-		memcpy(out->src, &key->v4.src, 4);
-		memcpy(out->dst, &key->v4.dst, 4);
-		out->sport_be = key->v4.sport;
-		out->dport_be = key->v4.dport;
-	} else {
-		memcpy(out->src, key->v6.src, 16);
-		memcpy(out->dst, key->v6.dst, 16);
-		out->sport_be = key->v6.sport;
-		out->dport_be = key->v6.dport;
-	}
-}
-
 static void read_flow(const struct fo__bpf *bpf, const struct fo__bpf_slot *slot, struct fo_flow *out)
 {
 	FO_INIT(out);
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		read_tuple(slot, dir, &out->tuple[dir]);
+		fo__bpf_read_tuple(slot, dir, &out->tuple[dir]);
 		out->adj[dir] = bpf->sides[slot->in[dir]].id;
 		out->dscp[dir] = slot->dscp[dir];
 	}
@@ -110,10 +91,11 @@ static int adopt_flow(struct fo__bpf *bpf, struct fo__bpf_slot *slot, const stru
 	int code;
 
 	read_flow(bpf, slot, &flow);
-	code = bpf->ops->restore_flow(bpf->host, slot->cookie, &flow, FO_STATE_ACTIVE, slot->since_ms);
+	code = bpf->ops->restore_flow(bpf->host, slot->cookie, &flow, slot->state, slot->since_ms);
 	if (code)
 		return code;
 	slot->closing = false;
+	slot->ended = FO_R_NONE;
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		struct fo__bpf_flow seen = {.packets = found->packets[dir],
 					    .bytes = found->bytes[dir],
@@ -125,6 +107,7 @@ static int adopt_flow(struct fo__bpf *bpf, struct fo__bpf_slot *slot, const stru
 		fo__bpf_report(bpf, (uint32_t)(slot - bpf->slots), dir, &seen);
 	}
 	fo__bpf_lives(bpf, (uint32_t)(slot - bpf->slots));
+	fo__bpf_conntrack_adopt(bpf, (uint32_t)(slot - bpf->slots));
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * XDP and tcx are links: they go when their descriptor is closed, so when the process ends. A clsact filter stays: where
  * only that exists the program has a lease (bpf.c renews it). XDP has one owner a device, and another one is named.
  */
-#include "backends/bpf/state.h"
+#include "backends/bpf/guard.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -102,8 +102,10 @@ static int attach_xdp(struct fo__bpf *bpf, struct fo__bpf_device *device, enum f
 
 	device->link = bpf_link_create(bpf->program_xdp, (int)device->port, BPF_XDP, &options);
 	/* A device whose frames do not fit into one buffer wants the program that can do several. */
-	if (device->link < 0 && errno == ERANGE)
+	if (device->link < 0 && errno == ERANGE) {
 		device->link = bpf_link_create(bpf->program_frags, (int)device->port, BPF_XDP, &options);
+		device->frags = true;
+	}
 	if (device->link >= 0) {
 		device->hook = hook;
 		return 0;
@@ -281,19 +283,10 @@ static int attach_by(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_
 	default:
 		if (!fo__bpf_is_virtual(device->port) && !attach_xdp(bpf, device, FO__BPF_HOOK_XDP, NULL))
 			return 0;
+		if (!fo__bpf_is_virtual(device->port))
+			(void)xdp_owner(device->port, device->owner, sizeof(device->owner));
 		return attach_tc(bpf, device, err);
 	}
-}
-
-static int attach_device(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how,
-			 struct fo_error *err)
-{
-	int code = adopt_link(bpf, device, how) ? 0 : attach_by(bpf, device, how, err);
-
-	if (!code && device->link >= 0 && fo__bpf_pin_link(bpf, device) && errno != EEXIST)
-		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno,
-				    "the link of port %u cannot be pinned", device->port);
-	return code;
 }
 
 /* The next process goes on with it. */
@@ -324,11 +317,10 @@ static void detach_device(struct fo__bpf *bpf, struct fo__bpf_device *device)
 	fo__bpf_unquiet(before);
 }
 
-int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct fo_error *err)
+int fo__bpf_device_open(struct fo__bpf *bpf, uint32_t port, struct fo_error *err)
 {
 	struct bpf_devmap_val target = {.ifindex = port};
 	struct fo__bpf_device *device = NULL;
-	fo__bpf_print *before;
 	int code;
 
 	for (unsigned int i = 0; i < FO__BPF_DEVICES && !device; i++)
@@ -340,15 +332,29 @@ int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct 
 	if (port >= FO__BPF_INGRESS_TAGGED)
 		return fo__bpf_fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, "ports", 0, "ifindex %u is beyond %u",
 				    port, FO__BPF_INGRESS_TAGGED - 1);
-	*device = (struct fo__bpf_device){.port = port, .link = -1};
-	before = fo__bpf_quiet();
-	if (bpf_map_update_elem(bpf->map[FO__BPF_DEVMAP], &port, &target, BPF_ANY))
-		code = fo__bpf_fail(err, -ENODEV, FO_R_PORT, "ports", errno,
-				    "there is no device with index %u here", port);
-	else
-		code = attach_device(bpf, device, how, err);
+	code = fo__bpf_port_check(bpf, port, err);
 	if (code)
-		detach_device(bpf, device);
+		return code;
+	if (bpf_map_update_elem(bpf->map[FO__BPF_DEVMAP], &port, &target, BPF_ANY))
+		return fo__bpf_fail(err, -ENODEV, FO_R_PORT, "ports", errno,
+				    "there is no device with index %u here", port);
+	*device = (struct fo__bpf_device){.port = port, .link = -1};
+	fo__bpf_links_look(bpf, port);
+	/* Sides that wait for it, from before it went away or before the table was adopted. */
+	if (fo__bpf_port_works(bpf, port))
+		fo__bpf_sides_mark(bpf, port, FO_R_NONE);
+	return 0;
+}
+
+int fo__bpf_device_attach(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how,
+			  struct fo_error *err)
+{
+	fo__bpf_print *before = fo__bpf_quiet();
+	int code = adopt_link(bpf, device, how) ? 0 : attach_by(bpf, device, how, err);
+
+	if (!code && device->link >= 0 && fo__bpf_pin_link(bpf, device) && errno != EEXIST)
+		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno,
+				    "the link of port %u cannot be pinned", device->port);
 	fo__bpf_unquiet(before);
 	return code;
 }

@@ -39,6 +39,27 @@ void fo__bpf_build_key(const struct fo_tuple *tuple, uint32_t ingress, union fo_
 	}
 }
 
+void fo__bpf_read_tuple(const struct fo__bpf_slot *slot, unsigned int dir, struct fo_tuple *out)
+{
+	const union fo__bpf_key *key = &slot->key[dir];
+
+	memset(out, 0, sizeof(*out));
+	out->family = slot->family;
+	if (slot->family == FO_FAMILY_IPV4) {
+		memcpy(out->src, &key->v4.src, 4);
+		memcpy(out->dst, &key->v4.dst, 4);
+		out->sport_be = key->v4.sport;
+		out->dport_be = key->v4.dport;
+		out->proto = (uint8_t)key->v4.where;
+	} else {
+		memcpy(out->src, key->v6.src, 16);
+		memcpy(out->dst, key->v6.dst, 16);
+		out->sport_be = key->v6.sport;
+		out->dport_be = key->v6.dport;
+		out->proto = (uint8_t)key->v6.where;
+	}
+}
+
 /* RFC 1624: what changing these bytes adds to the complement of a checksum; only words that change take part. */
 static uint32_t change(const void *from, const void *to, size_t bytes)
 {
@@ -135,8 +156,8 @@ static void note_words(struct fo__bpf_slot *slot, const struct fo_backend_flow *
 }
 
 /* The flow as the program takes it; its slot and its sides are its own from here on. */
-static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo__bpf_pair *pair,
-		   struct fo_error *err)
+static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsigned int state,
+		   struct fo__bpf_pair *pair, struct fo_error *err)
 {
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
 	uint32_t side[2];
@@ -153,7 +174,8 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, stru
 				      .in = {side[0], side[1]},
 				      .family = flow->flow->tuple[0].family,
 				      .life = FO__BPF_LIVE,
-				      .since_ms = flow->since_ms};
+				      .since_ms = flow->since_ms,
+				      .state = (uint8_t)state};
 	note_words(slot, flow);
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		fo__bpf_build_key(&flow->flow->tuple[dir], fo__bpf_side_ingress(bpf, side[dir]),
@@ -188,6 +210,13 @@ void fo__bpf_lives(struct fo__bpf *bpf, uint32_t slot)
 		bpf->slots_high = slot + 1;
 }
 
+static void dies(struct fo__bpf *bpf, struct fo__bpf_slot *flow, enum fo__bpf_life life)
+{
+	flow->life = (uint8_t)life;
+	bpf->n_living--;
+	bpf->n_living6 -= flow->family == FO_FAMILY_IPV6;
+}
+
 static int settle(struct fo__bpf *bpf, const struct fo_backend_flow *flow, int result, struct fo_error *err)
 {
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
@@ -201,13 +230,15 @@ static int settle(struct fo__bpf *bpf, const struct fo_backend_flow *flow, int r
 	return fo__bpf_refused(-result, err);
 }
 
-static void add_batch(struct fo__bpf *bpf, const struct fo_backend_flow *flows, uint32_t n, int *results,
-		      struct fo_error *errs)
+void fo__bpf_flows_add(struct fo__bpf *bpf, const struct fo_backend_flow *flows, uint32_t n,
+		       const unsigned int *states, int *results, struct fo_error *errs)
 {
 	uint32_t item[FO__BPF_BATCH], fit = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		results[i] = prepare(bpf, &flows[i], &bpf->batch[fit], &errs[i]);
+		if (results[i])
+			continue;
+		results[i] = prepare(bpf, &flows[i], states[i], &bpf->batch[fit], &errs[i]);
 		if (!results[i])
 			item[fit++] = i;
 	}
@@ -217,20 +248,14 @@ static void add_batch(struct fo__bpf *bpf, const struct fo_backend_flow *flows, 
 		results[item[i]] = settle(bpf, &flows[item[i]], bpf->batch[i].result, &errs[item[i]]);
 }
 
-void fo__bpf_flow_add_many(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
-			   struct fo_error *errs)
+void fo__bpf_flow_undo(struct fo__bpf *bpf, uint32_t slot)
 {
-	for (size_t i = 0; i < n; i += FO__BPF_BATCH)
-		add_batch(bpf, flows + i, (uint32_t)(n - i < FO__BPF_BATCH ? n - i : FO__BPF_BATCH),
-			  results + i, errs + i);
-}
+	struct fo__bpf_slot *flow = &bpf->slots[slot];
 
-int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err)
-{
-	int result;
-
-	add_batch(bpf, flow, 1, &result, err);
-	return result;
+	dies(bpf, flow, FO__BPF_FREE);
+	for (unsigned int dir = 0; dir < 2; dir++)
+		(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, flow->family), &flow->key[dir]);
+	release_sides(bpf, flow->in);
 }
 
 /* ---- end ---- */
@@ -253,14 +278,11 @@ static void queue_append(struct fo__bpf *bpf, struct fo__bpf_queue *queue, uint3
 	queue->last = slot;
 }
 
-int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err)
+static int mark_dead(struct fo__bpf *bpf, uint32_t slot)
 {
-	struct fo__bpf_slot *flow = slot_of(bpf, cookie, slot);
+	struct fo__bpf_slot *flow = &bpf->slots[slot];
 	int code = 0;
 
-	if (!flow)
-		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
-				    "the flow is not in the kernel's maps");
 	for (unsigned int dir = 0; !code && dir < 2; dir++) {
 		struct fo__bpf_mark dead = {.set = FO__BPF_DEAD};
 
@@ -269,12 +291,35 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 			code = 0; /* somebody else took it out: the more it is gone */
 	}
 	if (code)
-		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
-	flow->life = FO__BPF_ENDING;
-	bpf->n_living--;
-	bpf->n_living6 -= flow->family == FO_FAMILY_IPV6;
+		return code;
+	dies(bpf, flow, FO__BPF_ENDING);
 	queue_append(bpf, &bpf->ending, slot);
+	return 0;
+}
+
+int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err)
+{
+	int code;
+
+	/* On its way out by itself: now the library wants to hear of it as its own doing. */
+	if (slot < bpf->n_slots && bpf->slots[slot].cookie == cookie && bpf->slots[slot].ended) {
+		bpf->slots[slot].ended = FO_R_NONE;
+		return FO_BACKEND_PENDING;
+	}
+	if (!slot_of(bpf, cookie, slot))
+		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
+				    "the flow is not in the kernel's maps");
+	code = mark_dead(bpf, slot);
+	if (code)
+		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
 	return FO_BACKEND_PENDING;
+}
+
+/* What the kernel does not mark now, whoever asks for this tries again. */
+void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason)
+{
+	if (bpf->slots[slot].life == FO__BPF_LIVE && !mark_dead(bpf, slot))
+		bpf->slots[slot].ended = (uint8_t)reason;
 }
 
 static void reap(struct fo__bpf *bpf, uint32_t slot)
@@ -282,6 +327,7 @@ static void reap(struct fo__bpf *bpf, uint32_t slot)
 	struct fo__bpf_slot *flow = &bpf->slots[slot];
 	int map = fo__bpf_flow_map(bpf, flow->family);
 	union fo__bpf_element last;
+	uint8_t ended = flow->ended;
 
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		if (!bpf_map_lookup_elem(map, &flow->key[dir], &last))
@@ -289,8 +335,12 @@ static void reap(struct fo__bpf *bpf, uint32_t slot)
 		(void)bpf_map_delete_elem(map, &flow->key[dir]);
 	}
 	release_sides(bpf, flow->in);
+	flow->ended = FO_R_NONE;
 	flow->life = FO__BPF_FREE;
-	bpf->ops->removed(bpf->host, flow->cookie);
+	if (ended)
+		bpf->ops->ended(bpf->host, flow->cookie, ended, 0);
+	else
+		bpf->ops->removed(bpf->host, flow->cookie);
 }
 
 void fo__bpf_flows_reap(struct fo__bpf *bpf)

@@ -5,7 +5,7 @@
  * whole; entries and numbers are used again after a grace period. Packets with tags or a session come in by an
  * ingress number, which all adjacencies behind the same tags of a port share.
  */
-#include "backends/bpf/state.h"
+#include "backends/bpf/guard.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -131,6 +131,11 @@ static int entry_point(struct fo__bpf *bpf, uint32_t side, uint32_t entry, const
 	struct fo__bpf_entry built;
 
 	build_entry(adj, ingress_number(ingress, adj->port), &built);
+	if (!fo__bpf_port_works(bpf, adj->port)) {
+		built.flags |= FO__BPF_ENTRY_DEAD;
+		built.reason = FO_R_EGRESS_DOWN;
+		fo__bpf_links_end_flows(bpf);
+	}
 	if (bpf_map_update_elem(bpf->map[FO__BPF_ENTRIES], &entry, &built, BPF_ANY) ||
 	    bpf_map_update_elem(bpf->map[FO__BPF_ADJACENCIES], &side, &entry, BPF_ANY))
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "adj", errno,
@@ -216,6 +221,37 @@ int fo__bpf_side_take(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *ad
 	bpf->sides[side].refs++;
 	*out = side;
 	return 0;
+}
+
+/* In place: a packet under way sees the flag or it does not. The reason is there before it. */
+static void mark_entry(struct fo__bpf *bpf, const struct fo__bpf_side *side, enum fo_reason reason)
+{
+	struct fo__bpf_entry entry;
+	int map = bpf->map[FO__BPF_ENTRIES];
+
+	if (bpf_map_lookup_elem(map, &side->entry, &entry) ||
+	    (!reason && !(entry.flags & FO__BPF_ENTRY_DEAD)))
+		return;
+	if (reason) {
+		entry.reason = (uint8_t)reason;
+		(void)bpf_map_update_elem(map, &side->entry, &entry, BPF_EXIST);
+		entry.flags |= FO__BPF_ENTRY_DEAD;
+	} else {
+		entry.flags &= (uint8_t)~FO__BPF_ENTRY_DEAD;
+	}
+	(void)bpf_map_update_elem(map, &side->entry, &entry, BPF_EXIST);
+}
+
+void fo__bpf_side_mark(struct fo__bpf *bpf, uint32_t side, enum fo_reason reason)
+{
+	mark_entry(bpf, &bpf->sides[side], reason);
+}
+
+void fo__bpf_sides_mark(struct fo__bpf *bpf, uint32_t port, enum fo_reason reason)
+{
+	for (uint32_t side = 1; side < bpf->sides_high; side++)
+		if (bpf->sides[side].id && bpf->sides[side].adj.port == port)
+			mark_entry(bpf, &bpf->sides[side], reason);
 }
 
 /* ---- what must wait before it is used again ---- */
@@ -352,6 +388,11 @@ static int adopt_side(struct fo__bpf *bpf, uint32_t side, uint8_t *used, struct 
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno, "an adjacency cannot be read");
 	now->entry = entry;
 	used[entry] = 1;
+	/* Its port was down: whether it still is, is looked at when the port is opened. */
+	if (there.flags & FO__BPF_ENTRY_DEAD) {
+		built.flags |= FO__BPF_ENTRY_DEAD;
+		built.reason = there.reason;
+	}
 	/* An update was under way. Nobody else points at this entry; a packet that sees half of it is of this moment. */
 	if (memcmp(&built, &there, sizeof(built)) != 0 &&
 	    bpf_map_update_elem(bpf->map[FO__BPF_ENTRIES], &entry, &built, BPF_ANY))

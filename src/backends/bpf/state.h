@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* state.h - one table of the bpf backend, and what its files do for each other.
  *
- *   bpf.c      the provider contract: create, destroy, poll
+ *   bpf.c      the provider contract
+ *   create.c   create and destroy, what the backend can
  *   load.c     the program's object: sizes, loading, descriptors
  *   attach.c   the program on devices: XDP, tcx, clsact
  *   sides.c    adjacencies to entries and ingress numbers
@@ -27,6 +28,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
+struct fo__bpf_conntrack;
+struct fo__bpf_links;
+struct fo__bpf_prover;
 struct program_bpf;
 struct sweep_bpf;
 struct bpf_link;
@@ -82,7 +86,15 @@ struct fo__bpf_device {
 	enum fo__bpf_hook hook;
 	int link; /* of XDP and tcx, -1 otherwise */
 	bool made_qdisc;
+	bool down, said_down; /* by the kernel, by the caller */
+	bool frags;	      /* at XDP, by the program for frames in several buffers */
+	uint8_t proven;	      /* enum fo__bpf_proven: takes what XDP redirects to it */
+	uint64_t prove_again_ms;
+	char owner[64]; /* who has its XDP, where that was wanted; "" nobody */
 };
+
+/* Does a device take what XDP redirects to it? */
+enum fo__bpf_proven { FO__BPF_UNKNOWN, FO__BPF_PROVEN, FO__BPF_LOSES, FO__BPF_UNPROVEN };
 
 /* One adjacency in use. After a kill, id, adj and ingress are what is believed. */
 struct fo__bpf_side {
@@ -131,13 +143,14 @@ struct fo__bpf_slot {
 	uint32_t in[2]; /* sides */
 	uint32_t next;	/* ending: the next that waits */
 	uint8_t family;
-	uint8_t life; /* enum fo__bpf_life */
-	bool closing; /* FIN or RST was reported */
-	uint8_t unused;
+	uint8_t life;  /* enum fo__bpf_life */
+	bool closing;  /* FIN or RST was reported */
+	uint8_t ended; /* ending by itself: the reason to be told; 0: by the library */
 	uint64_t user, since_ms;
 	uint32_t tag, mark, timeout_ms;
 	uint8_t dscp[2];
-	uint16_t unused2;
+	uint8_t state; /* enum fo_state of its adding */
+	uint8_t unused;
 };
 
 /* Slots or sides that wait for one grace period, oldest first. */
@@ -184,6 +197,14 @@ struct fo__bpf {
 	struct fo__bpf_ingress *ingresses;
 
 	struct fo__bpf_grace grace;
+	struct fo__bpf_conntrack *conntrack; /* guard.h; NULL: none */
+	struct fo__bpf_links *links;	     /* guard.h */
+	bool looking_after,
+		ending_flows; /* a pass over conntrack's entries, over flows of dead ports, is under way */
+	struct fo__bpf_prover *prover; /* guard.h; NULL: not needed yet */
+	void (*warn)(void *ctx, const struct fo_bpf_warning *warning);
+	void *warn_ctx;
+	uint32_t n_warnings;
 	uint32_t attach; /* enum fo_bpf_attach */
 	int netns;	 /* the table's network namespace, or -1: the caller's */
 	uint64_t jiffies_per_second, now_jiffies;
@@ -232,8 +253,20 @@ void fo__bpf_pin_drop(const struct fo__bpf *bpf, uint32_t port, enum fo__bpf_hoo
 /* adopt.c: what is whole becomes the library's, all else goes. */
 int fo__bpf_adopt(struct fo__bpf *bpf, struct fo_error *err);
 
-/* attach.c. how: enum fo_bpf_attach */
-int fo__bpf_device_add(struct fo__bpf *bpf, uint32_t port, uint32_t how, struct fo_error *err);
+/* create.c: as in struct fo_backend. */
+int fo__bpf_probe(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err);
+int fo__bpf_create(const struct fo_backend_config *config, struct fo_caps *caps, void **priv,
+		   struct fo_error *err);
+void fo__bpf_destroy(void *priv);
+/* To the table's network namespace, and back to what enter() returned. */
+int fo__bpf_netns_enter(const struct fo__bpf *bpf);
+void fo__bpf_netns_leave(int back);
+
+/* attach.c. open: known, watched, packets can be redirected to it. attach: its packets come to the program by how, enum
+ * fo_bpf_attach. */
+int fo__bpf_device_open(struct fo__bpf *bpf, uint32_t port, struct fo_error *err);
+int fo__bpf_device_attach(struct fo__bpf *bpf, struct fo__bpf_device *device, uint32_t how,
+			  struct fo_error *err);
 void fo__bpf_device_del(struct fo__bpf *bpf, uint32_t port);
 void fo__bpf_detach(struct fo__bpf *bpf);
 bool fo__bpf_has_tcx(void);
@@ -247,19 +280,28 @@ void fo__bpf_side_release(struct fo__bpf *bpf, uint32_t side);
 /* After a kill: the arrays around sides[] and ingresses[] anew, for the sides that flows name. */
 int fo__bpf_sides_adopt(struct fo__bpf *bpf, struct fo_error *err);
 int fo__bpf_side_update(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *adj, struct fo_error *err);
+/* This side, or all sides of this port, are dead for that reason, or, FO_R_NONE, alive. */
+void fo__bpf_side_mark(struct fo__bpf *bpf, uint32_t side, enum fo_reason reason);
+void fo__bpf_sides_mark(struct fo__bpf *bpf, uint32_t port, enum fo_reason reason);
 uint32_t fo__bpf_side_ingress(const struct fo__bpf *bpf, uint32_t side);
 /* Sides whose grace period is over may be used again. */
 void fo__bpf_sides_reclaim(struct fo__bpf *bpf);
 
 /* flows.c */
 void fo__bpf_lives(struct fo__bpf *bpf, uint32_t slot); /* it is in the map, from now on */
-int fo__bpf_flow_add(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
-void fo__bpf_flow_add_many(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
-			   struct fo_error *errs);
+/* FO__BPF_BATCH of them at most, of which those with a result other than 0 are passed over, in one run of the program. */
+void fo__bpf_flows_add(struct fo__bpf *bpf, const struct fo_backend_flow *flows, uint32_t n,
+		       const unsigned int *states, int *results, struct fo_error *errs);
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err);
+/* Takes a flow that no packet has used yet out of the maps again. */
+void fo__bpf_flow_undo(struct fo__bpf *bpf, uint32_t slot);
+/* The backend itself ends a flow: no packet takes it from now on, ended() follows with the reason. */
+void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason);
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
 			struct fo_error *err);
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot);
+/* A direction as its packets arrive, out of its key. */
+void fo__bpf_read_tuple(const struct fo__bpf_slot *slot, unsigned int dir, struct fo_tuple *out);
 int fo__bpf_flow_map(const struct fo__bpf *bpf, unsigned int family);
 void fo__bpf_build_key(const struct fo_tuple *tuple, uint32_t ingress, union fo__bpf_key *key);
 void fo__bpf_build_element(const struct fo_backend_flow *flow, unsigned int dir, const uint32_t side[2],

@@ -179,7 +179,7 @@ static int nft_flow_stats(void *priv, uint64_t cookie, uint32_t slot, struct fo_
 	rc = fo__nft_ask(nft, &record->tuple, record->zone, &entry);
 	if (rc && rc != -ENOENT)
 		return fo__nl_refused(err, rc, FO_STAGE_VERIFY, NULL, "conntrack could not be asked");
-	if (!rc && fo__nft_same_tuple(&entry.tuple[0], &record->tuple))
+	if (!rc && fo__ct_same_tuple(&entry.tuple[0], &record->tuple))
 		fo__nft_take_entry(nft, slot, &entry);
 	return 0;
 }

@@ -7,71 +7,21 @@
  */
 #include "backends/nft/state.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <stdio.h>
-#include <sys/socket.h>
 
 /* ---- Against conntrack ---- */
-
-static void print_end(const uint8_t *address, uint16_t port_be, uint8_t family, char *text, size_t size)
-{
-	char name[INET6_ADDRSTRLEN] = "?";
-
-	(void)inet_ntop(family == FO_FAMILY_IPV6 ? AF_INET6 : AF_INET, address, name, sizeof(name));
-	(void)snprintf(text, size, "%s %u", name, ntohs(port_be));
-}
-
-static int contradicted(const struct fo_backend_flow *flow, const struct fo__ct_entry *entry,
-			struct fo_error *err)
-{
-	/* The reply of the direction that the caller gave as tuple[0]. */
-	const struct fo_tuple *reply =
-		&entry->tuple[fo__nft_same_tuple(&entry->tuple[0], &flow->flow->tuple[0]) ? 1 : 0];
-	char from[64], to[64];
-
-	print_end(reply->src, reply->sport_be, reply->family, from, sizeof(from));
-	print_end(reply->dst, reply->dport_be, reply->family, to, sizeof(to));
-	return fo__nl_refuse(
-		err, -EINVAL, FO_R_NAT, FO_STAGE_RESOLVE, 0, "tuple[1]",
-		"tuple[1] contradicts conntrack, by which replies come from %s to %s: the NAT is the "
-		"kernel's",
-		from, to);
-}
-
-static int unfit(const struct fo__ct_entry *entry, struct fo_error *err)
-{
-	enum fo_reason closing = fo__ct_closing(entry);
-
-	if (entry->have & FO__CT_HELPER)
-		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, 0, "tuple[0]",
-				     "conntrack helper %s reads its packets: leave it to the slow path",
-				     entry->helper[0] ? entry->helper : "of no name");
-	if (entry->status & IPS_SEQ_ADJUST)
-		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, 0, "tuple[0]",
-				     "conntrack adjusts its sequence numbers: leave it to the slow path");
-	if (closing || (entry->status & IPS_DYING))
-		return fo__nl_refuse(
-			err, -EBUSY, FO_R_CLOSING, FO_STAGE_RESOLVE, 0, "tuple[0]",
-			"the connection is ending (conntrack says %s): leave it to the slow path",
-			closing ? fo__ct_tcp_state_name(entry->tcp_state) : "dying");
-	return 0;
-}
 
 static int judge(const struct fo_backend_flow *flow, const struct fo__ct_entry *entry, uint8_t *flags,
 		 struct fo_error *err)
 {
-	const struct fo_tuple *tuple = flow->flow->tuple;
+	int reversed;
 
-	if (fo__nft_same_tuple(&entry->tuple[0], &tuple[1]) &&
-	    fo__nft_same_tuple(&entry->tuple[1], &tuple[0]))
-		*flags |= FO__NFT_REVERSED;
-	else if (!fo__nft_same_tuple(&entry->tuple[0], &tuple[0]) ||
-		 !fo__nft_same_tuple(&entry->tuple[1], &tuple[1]))
-		return contradicted(flow, entry, err);
 	*flags |= FO__NFT_HAS_CT;
-	return unfit(entry, err);
+	if (!fo__ct_carries(entry, flow->flow->tuple, &reversed))
+		return fo__ct_contradicts(entry, flow->flow->tuple, err);
+	*flags |= reversed ? FO__NFT_REVERSED : 0;
+	return fo__ct_fits(entry, err);
 }
 
 /* ---- Coming ---- */
@@ -351,7 +301,7 @@ static int leave_now(struct fo__nft *nft, uint32_t slot)
 		nft->next_refresh_ms = fo__nft_now(nft) + FO__NFT_REFRESH_MS;
 		rc = fo__nft_ask(nft, &record->tuple, record->zone, &entry);
 	}
-	if (!rc && fo__nft_same_tuple(&entry.tuple[0], &record->tuple))
+	if (!rc && fo__ct_same_tuple(&entry.tuple[0], &record->tuple))
 		fo__nft_take_counters(nft, slot, &entry);
 	fo__nft_record_drop(nft, slot);
 	return 1;

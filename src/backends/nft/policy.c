@@ -158,7 +158,7 @@ static int is_forbidden(const struct fo__nft *nft, const struct fo__ct_entry *en
 {
 	for (uint32_t i = 0; i < nft->n_forbidden; i++)
 		if (nft->forbidden[i].zone == entry->zone &&
-		    fo__nft_same_tuple(&nft->forbidden[i].tuple, &entry->tuple[0]))
+		    fo__ct_same_tuple(&nft->forbidden[i].tuple, &entry->tuple[0]))
 			return 1;
 	return 0;
 }
@@ -250,7 +250,7 @@ void fo__nft_permit(struct fo__nft *nft, const struct fo__ct_entry *entry)
 {
 	for (uint32_t i = 0; i < nft->n_forbidden; i++)
 		if (nft->forbidden[i].zone == entry->zone &&
-		    fo__nft_same_tuple(&nft->forbidden[i].tuple, &entry->tuple[0])) {
+		    fo__ct_same_tuple(&nft->forbidden[i].tuple, &entry->tuple[0])) {
 			permit(nft, i);
 			return;
 		}

@@ -28,12 +28,6 @@ static uint32_t bucket_of(const struct fo__nft *nft, const struct fo_tuple *tupl
 	return fo__nft_tuple_hash(nft, tuple, zone) & (nft->n_buckets - 1);
 }
 
-int fo__nft_same_tuple(const struct fo_tuple *a, const struct fo_tuple *b)
-{
-	return a->family == b->family && a->proto == b->proto && a->sport_be == b->sport_be &&
-	       a->dport_be == b->dport_be && !memcmp(a->src, b->src, 16) && !memcmp(a->dst, b->dst, 16);
-}
-
 void fo__nft_records_clear(struct fo__nft *nft)
 {
 	memset(nft->buckets, 0xff, (size_t)nft->n_buckets * sizeof(*nft->buckets));
@@ -80,7 +74,7 @@ uint32_t fo__nft_record_by_tuple(const struct fo__nft *nft, const struct fo_tupl
 	uint32_t slot = nft->buckets[bucket_of(nft, tuple, zone)];
 
 	while (slot != FO__NFT_NO_SLOT &&
-	       (nft->records[slot].zone != zone || !fo__nft_same_tuple(&nft->records[slot].tuple, tuple)))
+	       (nft->records[slot].zone != zone || !fo__ct_same_tuple(&nft->records[slot].tuple, tuple)))
 		slot = nft->records[slot].chain;
 	return slot;
 }

@@ -276,7 +276,6 @@ struct fo__nft_record *fo__nft_record_find(struct fo__nft *nft, uint64_t cookie,
 /* By conntrack's original tuple; FO__NFT_NO_SLOT. */
 uint32_t fo__nft_record_by_tuple(const struct fo__nft *nft, const struct fo_tuple *tuple, uint16_t zone);
 uint32_t fo__nft_tuple_hash(const struct fo__nft *nft, const struct fo_tuple *tuple, uint16_t zone);
-int fo__nft_same_tuple(const struct fo_tuple *a, const struct fo_tuple *b);
 /* The record of a slot that has no flow: fill it in, cookie and all, then link it. */
 struct fo__nft_record *fo__nft_record_take(struct fo__nft *nft, uint32_t slot);
 void fo__nft_record_link(struct fo__nft *nft, uint32_t slot);

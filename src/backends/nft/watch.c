@@ -273,7 +273,7 @@ static void missed(void *arg, size_t i, const struct fo__ct_entry *entry, int er
 	uint32_t slot = missing->slots[i];
 	struct fo__nft_record *record = &nft->records[slot];
 
-	if (entry && fo__nft_same_tuple(&entry->tuple[0], &record->tuple))
+	if (entry && fo__ct_same_tuple(&entry->tuple[0], &record->tuple))
 		fo__nft_take_entry(nft, slot, entry);
 	else if ((entry || error == ENOENT) && (record->flags & FO__NFT_HAS_CT))
 		fo__nft_flow_end(nft, slot, FO__NFT_SAY_ENDED, FO_R_LOST);

@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""bpf_programs.py FO_DEMO [CASE...]: real programs through a router whose connections fo-demo offloads with backend bpf.
+
+Masquerading by nft is the slow path, on this machine's own kernel, with conntrack's window check on (be-liberal 0). A
+connection of curl or iperf3 is offloaded while it runs, and ends cleanly; TCP and UDP, IPv4 and IPv6, at TC and at native
+XDP. What took the short cut is told by a counter in the forward hook, which then stands still. The wiring is that of
+tests/nft/programs_net.py. Needs root.
+"""
+import contextlib
+import http.server
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "nft"))
+import programs_net  # noqa: E402
+from programs_net import until  # noqa: E402
+
+PULSE = b"flow offload" * 600
+PORT = 8000
+IPERF_PORT = 5201
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """Goes on until the server is told to let go."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(ConnectionError):  # the client's exit status tells
+            while not self.server.let_go.wait(0.01):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(PULSE), PULSE))
+                self.server.pulses += 1
+            self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *_):
+        pass
+
+
+class Server4(http.server.ThreadingHTTPServer):
+    pulses, let_go = 0, None
+
+
+class Server6(Server4):
+    address_family = socket.AF_INET6
+
+
+@contextlib.contextmanager
+def web_server(net, family):
+    with net.entered("s"):
+        server = (Server4 if family == 4 else Server6)(("0.0.0.0" if family == 4 else "::", PORT), Answer)
+    server.let_go = threading.Event()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.let_go.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Router(programs_net.Net):
+    """Masquerades from c0 to s0."""
+
+    def __init__(self, attach):
+        super().__init__()
+        self.attach = attach
+        programs_net.masquerade(self)
+        self.run("r", "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_be_liberal=0")
+        if attach == "xdp":
+            # What preflight would warn of: a veth drops what is redirected to it unless its peer takes it, and XDP
+            # sees no checksum that the sender left to its device.
+            for who in "cs":
+                self.run(who, "ethtool", "-K", "eth", "gro", "on", "tx", "off")
+        self.sides = {}
+        for name, port, who in (("in", "c0", "c"), ("out", "s0", "s")):
+            own, peer = self.mac("r", port), self.mac(who, "eth")
+            self.sides[name] = f"{port},mac={own},peer={peer}"
+
+    def mac(self, who, device):
+        return self.run(who, "cat", f"/sys/class/net/{device}/address").stdout.strip()
+
+
+class Demo:
+    """fo-demo serve at the router."""
+
+    def __init__(self, net, program, scratch, *options):
+        self.net, self.program, self.path = net, program, os.path.join(scratch, "socket")
+        self.process = net.start("r", program, "serve", "--backend", "bpf", "--bpf-attach", net.attach, "--device", "c0",
+                                 "--device", "s0", "--socket", self.path, *options)
+        self.said = []  # warnings come first
+        while not self.said or "warning:" in self.said[-1]:
+            self.said.append(self.process.stdout.readline())
+        assert "listening" in self.said[-1], "".join(self.said) + self.process.stdout.read()
+
+    def ask(self, *words, check=True):
+        return programs_net.run(self.program, words[0], "--socket", self.path, *words[1:], check=check)
+
+    def answers(self, *words):
+        return [json.loads(line) for line in self.ask(words[0], "--json", *words[1:]).stdout.splitlines()]
+
+    def flows(self, *words):
+        return [answer["flow"] for answer in self.answers("list", *words)]
+
+    def words(self, entry, proto):
+        original, reply, _ = entry
+        return ["-p", proto, "-s", original["src"], "-d", original["dst"], "--sport", original["sport"], "--dport",
+                original["dport"], "-r", reply["src"], "-q", reply["dst"], "--reply-port-src", reply["sport"],
+                "--reply-port-dst", reply["dport"], "--in", self.net.sides["in"], "--out", self.net.sides["out"]]
+
+    def offload(self, entry, proto="tcp"):
+        flow = self.answers("add", *self.words(entry, proto))[0]["flow"]
+        assert flow["state"] == "active", flow
+        return flow["id"]
+
+    def flow(self, ident):
+        return next((flow for flow in self.flows() if flow["id"] == ident), None)
+
+    def end(self):
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(programs_net.PATIENCE) == 0, self.process.stdout.read()
+
+
+def url(address, port):
+    return f"http://[{address}]:{port}/held" if ":" in address else f"http://{address}:{port}/held"
+
+
+def stands_still(net, pulses):
+    """The slow path's counter, while a good many pulses go through. pulses() counts them."""
+    began = pulses()
+    until("traffic flows", lambda: pulses() >= began + 10)
+    slow, began = net.slow(), pulses()
+    until("traffic flows on", lambda: pulses() >= began + 100)
+    assert net.slow() == slow, f"{net.slow() - slow} packets took the slow path"
+
+
+def curl_is_offloaded_mid_connection(net, demo, family, scratch):
+    path = os.path.join(scratch, f"held{family}")
+    with web_server(net, family) as server:
+        curl = net.start("c", "curl", "-sS", "-o", path, url(net.target[family], PORT))
+        until("curl is answered", lambda: os.path.exists(path) and os.path.getsize(path) > 0 or curl.poll() is not None)
+        entry = until("conntrack has it", lambda: net.entries(PORT, family))[0]
+        before = net.slow()
+        until("the slow path carries it", lambda: net.slow() > before + 10)
+        flow = demo.offload(entry)
+        stands_still(net, lambda: server.pulses)
+        server.let_go.set()
+        assert curl.wait(programs_net.PATIENCE) == 0, curl.stdout.read()
+        assert os.path.getsize(path) == server.pulses * len(PULSE), "curl did not get all of it"
+    until("the connection ends in TIME_WAIT", lambda: "TIME_WAIT" in net.entries(PORT, family)[0][2])
+    until("the flow has ended", lambda: not demo.flow(flow))
+
+
+def iperf3_is_offloaded_mid_connection(net, demo, family, *options):
+    proto = "udp" if "-u" in options else "tcp"
+    server = net.start("s", "iperf3", "-s", "-1", "--forceflush")
+    until("iperf3 listens", lambda: "listening" in server.stdout.readline())
+    client = net.start("c", "iperf3", "-c", net.target[family], "--json", *options)
+    # TCP has two: the one that iperf3 controls the other by came first.
+    entries = until("conntrack has its connections", lambda: ready(net, family, proto))
+    until("the slow path carries it", lambda: net.slow() > 100)
+    flows = [demo.offload(entry, proto) for entry in entries]
+    until("the short cut alone carries it", lambda: carries_alone(net, demo, flows))
+    out, _ = client.communicate(timeout=programs_net.PATIENCE)
+    assert client.returncode == 0, out
+    end = json.loads(out)["end"]
+    assert server.wait(programs_net.PATIENCE) == 0, server.stdout.read()
+    if proto == "udp":
+        assert end["sum"]["packets"] > 0 and end["sum"]["lost_percent"] < 5, end["sum"]
+        return
+    assert end["sum_received"]["bytes"] > 0, end
+    until("its connections end in TIME_WAIT",
+          lambda: all("TIME_WAIT" in entry[2] for entry in net.entries(IPERF_PORT, family)))
+    until("the flows have ended", lambda: not any(demo.flow(flow) for flow in flows))
+
+
+def carries_alone(net, demo, flows):
+    """200 packets, and none by the slow path meanwhile. What was in its queues at the offload comes out later, on a busy
+    machine much later."""
+    slow, began = net.slow(), forwarded(demo, flows)
+    until("packets are counted", lambda: forwarded(demo, flows) > began + 200)
+    return net.slow() == slow
+
+
+def ready(net, family, proto):
+    entries = [entry for entry in net.entries(IPERF_PORT, family, proto)
+               if "ASSURED" in entry[2] and (proto == "udp" or "ESTABLISHED" in entry[2])]
+    return entries if len(entries) == (1 if proto == "udp" else 2) else None
+
+
+def forwarded(demo, flows):
+    return sum(demo.flow(flow)[way]["packets"] for flow in flows for way in ("original", "reply"))
+
+
+# ---- fo-demo on this backend ----
+
+def carries(family):
+    def case(net, program, scratch):
+        demo = Demo(net, program, scratch)
+        curl_is_offloaded_mid_connection(net, demo, family, scratch)
+        iperf3_is_offloaded_mid_connection(net, demo, family, "-t", "6")
+        net.run("r", "conntrack", "-F")
+        iperf3_is_offloaded_mid_connection(net, demo, family, "-u", "-b", "2M", "-t", "6", "-l", "1200")
+        demo.end()
+    case.__name__ = f"programs_over_ipv{family}"
+    return case
+
+
+def fo_demo_tells_what_happens(net, program, scratch):
+    demo = Demo(net, program, scratch)
+    watch = net.start("r", program, "watch", "--json", "--socket", demo.path)
+    with web_server(net, 4) as server:
+        curl = net.start("c", "curl", "-sS", "-o", "/dev/null", url(net.target[4], PORT))
+        entry = until("conntrack has it", lambda: [e for e in net.entries(PORT) if "ASSURED" in e[2]])[0]
+        key = demo.words(entry, "tcp")[:10]
+        none = demo.answers("explain", *key)[0]["explanation"]
+        assert none["state"] == "none" and "no-flow" in none["text"], none
+        flow = demo.offload(entry)
+        stands_still(net, lambda: server.pulses)
+        found = demo.answers("explain", "--id", flow)[0]["explanation"]
+        assert found["state"] == "active" and "no-flow" in found["text"], found
+        assert ("tcx" if net.attach == "tc" else "XDP") in found["text"], found
+        server.let_go.set()
+        assert curl.wait(programs_net.PATIENCE) == 0, curl.stdout.read()
+    until("the flow has ended", lambda: not demo.flow(flow))
+    text = demo.answers("explain", *key)[0]["explanation"]["text"]
+    assert "tcp-fin" in text, text
+    while json.loads(line := watch.stdout.readline())["event"]["kind"] not in ("closed", "ended"):
+        assert line
+    stats = demo.answers("stats")[0]["stats"]
+    assert stats["backend"] == "bpf" and stats["added"] == 1, stats
+    demo.end()
+
+
+CASES = [carries(4), carries(6), fo_demo_tells_what_happens]
+
+
+# ---- the run ----
+
+def passes(make, case, program):
+    with tempfile.TemporaryDirectory() as scratch:
+        net = make()
+        try:
+            case(net, program, scratch)
+            return True
+        except (AssertionError, subprocess.TimeoutExpired, ValueError, OSError, LookupError) as wrong:
+            print(f"     {type(wrong).__name__} {wrong}")
+            return False
+        finally:
+            net.close()
+
+
+def unsupported(program):
+    """Why this kernel cannot, in the backend's words; None: it can, or ought to."""
+    if os.geteuid() != 0:
+        return "needs root"
+    net = Router("tc")
+    try:
+        said = net.start("r", program, "serve", "--backend", "bpf", "-d", "c0", "-d", "s0", "--socket",
+                         f"/run/{net.names['r']}.sock").stdout.readline().strip()
+        return said if "(reason unsupported" in said or "(reason no-backend" in said else None
+    finally:
+        net.close()
+
+
+def main(cases):
+    program = os.path.abspath(sys.argv[1])
+    chosen = [(make, case) for make, case in cases if not sys.argv[2:] or case.__name__ in sys.argv[2:]]
+    if why := unsupported(program):
+        print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
+        return 77
+    passed = 0
+    for make, case in chosen:
+        began = time.monotonic()
+        ok = passes(make, case, program)
+        passed += ok
+        print(f"{'ok  ' if ok else 'FAIL'} {case.__name__} ({time.monotonic() - began:.0f} s)", flush=True)
+    print(f"{passed} passed, {len(chosen) - passed} failed, 0 skipped")
+    return 0 if passed == len(chosen) else 1
+
+
+def at(attach, case):
+    def run(net, program, scratch):
+        case(net, program, scratch)
+    run.__name__ = f"{case.__name__}_at_{attach}"
+    return lambda: Router(attach), run
+
+
+if __name__ == "__main__":
+    sys.exit(main([at(attach, case) for attach in ("tc", "xdp") for case in CASES]))
