@@ -21,6 +21,8 @@
 #define NET_PORTS    16u
 #define NET_SIDES    256u
 #define NET_SESSIONS 64u
+/* RFC 8200, section 5: with a smaller MTU the kernel has no IPv6 on a device. */
+#define NET_IPV6_LEAST 1280u
 
 struct nft_ctx;
 
@@ -114,7 +116,7 @@ int net_route_open(struct net *net);
 int net_link_wait(struct net *net, uint32_t device, int up);
 void net_route_close(struct net *net);
 int net_route_add(struct net *net, const struct net_side *side, unsigned int n);
-/* After its device was down: the kernel forgot everything but the rules. */
+/* After its device was down, or too narrow for IPv6: the kernel forgot everything but the rules. */
 int net_route_restore(struct net *net, const struct net_side *side, unsigned int n);
 
 /* rig_net_wire.c */

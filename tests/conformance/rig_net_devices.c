@@ -304,17 +304,37 @@ static int fits(struct net *net, const struct net_side *side, const char *port)
 	       !memcmp(side->adj.own_mac, now ? now->adj.own_mac : usual, 6);
 }
 
+static int lacks_ipv6(const struct net_side *shape)
+{
+	return shape && shape->adj.mtu < NET_IPV6_LEAST;
+}
+
+/* A device that was too narrow for IPv6 and is not any more has lost every way. */
+static int restore_ways(struct net *net, const char *device)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_sides; i++)
+		if (!strcmp(net->side[i].name, device) && net_route_restore(net, &net->side[i], i))
+			return -1;
+	return 0;
+}
+
 /* Give its device the MTU and the address that this side has; what it stands on is not narrower. */
 static int shape(struct net *net, struct net_side *side)
 {
 	const uint8_t *mac = side->adj.own_mac;
 	char address[64] = "", port[16];
 	struct net_side *below;
+	int is_port, port_lacks, lacks;
 
 	snprintf(port, sizeof(port), "p%u", side->adj.port);
 	if (fits(net, side, port))
 		return 0;
 	below = shape_of(net, port);
+	is_port = !strcmp(port, side->name);
+	port_lacks = !is_port && lacks_ipv6(below);
+	lacks = lacks_ipv6(shape_of(net, side->name)) && !lacks_ipv6(side);
 	if (below)
 		below->shaped = 0;
 	side->shaped = ++net->shapes;
@@ -322,9 +342,10 @@ static int shape(struct net *net, struct net_side *side)
 	if (!is_session(side))
 		snprintf(address, sizeof(address), "address %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 			 mac[2], mac[3], mac[4], mac[5]);
-	return net_ip(net, "link set %s mtu %u\nlink set %s mtu %u %s\n", port,
-		      side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, side->name, side->adj.mtu,
-		      address);
+	if (net_ip(net, "link set %s mtu %u\nlink set %s mtu %u %s\n", port,
+		   side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, side->name, side->adj.mtu, address))
+		return -1;
+	return (port_lacks && restore_ways(net, port)) || (lacks && restore_ways(net, side->name)) ? -1 : 0;
 }
 
 int net_side(struct net *net, struct fo_adj *adj, uint32_t *out)
