@@ -177,14 +177,14 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 	out->frame = in->frame;
 	out->length = in->length;
 	if (forwarded) {
-		*keep = net->out;
+		net_frame_copy(keep, &net->out);
 		out->frame = keep->bytes;
 		out->length = keep->length;
 		out->out_port = keep->port;
 		if (net->n_out > 1)
 			snprintf(out->violation, sizeof(out->violation), "one packet in, %u out", net->n_out);
 	} else if (net->tapped) {
-		*keep = net->seen;
+		net_frame_copy(keep, &net->seen);
 		out->frame = keep->bytes;
 		out->length = keep->length;
 	}

@@ -120,6 +120,7 @@ int net_route_add(struct net *net, const struct net_side *side, unsigned int n);
 int net_route_restore(struct net *net, const struct net_side *side, unsigned int n);
 
 /* rig_net_wire.c */
+void net_frame_copy(struct net_frame *to, const struct net_frame *from);
 int net_wire_open(struct net *net);
 void net_wire_close(struct net *net);
 /* Send a frame into a port; when it returns, whatever became of it is in net->tapped, seen, n_out and out. */
