@@ -294,5 +294,16 @@ void net_settle(void *state)
 		fprintf(stderr, "rig: %s\n", net->why);
 	fd.fd = fo_table_fd(net->table);
 	if (fd.fd >= 0)
-		(void)poll(&fd, 1, SETTLE_MS);
+		(void)poll(&fd, 1, fo_table_deadline(net->table) > net_now_ms(net) ? SETTLE_MS : 0);
+}
+
+uint64_t net_pass(void *state, uint64_t most_ms)
+{
+	struct net *net = state;
+	uint64_t now = net_now_ms(net), then = fo_table_deadline(net->table);
+
+	if (then <= now || then - now > most_ms)
+		return 0;
+	net_advance(net, then - now);
+	return then - now;
 }

@@ -166,5 +166,6 @@ int net_reroute(void *state, const struct fo_flow *flow, const struct fo_adj *ad
 		size_t why_size);
 int net_set_port(void *state, const struct fo_port *port, char *why, size_t why_size);
 void net_settle(void *state);
+uint64_t net_pass(void *state, uint64_t most_ms);
 
 #endif /* CONFORMANCE_RIG_NET_H */
