@@ -21,8 +21,6 @@
 #define NET_PORTS    16u
 #define NET_SIDES    256u
 #define NET_SESSIONS 64u
-/* RFC 8200, section 5: with a smaller MTU the kernel has no IPv6 on a device. */
-#define NET_IPV6_LEAST 1280u
 
 struct nft_ctx;
 
@@ -116,8 +114,9 @@ int net_route_open(struct net *net);
 int net_link_wait(struct net *net, uint32_t device, int up);
 void net_route_close(struct net *net);
 int net_route_add(struct net *net, const struct net_side *side, unsigned int n);
-/* After its device was down, or too narrow for IPv6: the kernel forgot everything but the rules. */
-int net_route_restore(struct net *net, const struct net_side *side, unsigned int n);
+/* After its device was down, or got another shape: of a side the kernel may have forgotten all but the rules. mtu: that the
+ * device has now. */
+int net_route_restore(struct net *net, const struct net_side *side, unsigned int n, uint32_t mtu);
 
 /* rig_net_wire.c */
 void net_frame_copy(struct net_frame *to, const struct net_frame *from);

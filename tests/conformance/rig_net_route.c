@@ -23,6 +23,8 @@
 #define PATIENCE_MS 60000u
 #define BY_MARK	    200u
 #define BY_DEVICE   100u
+/* RFC 8200, section 5 */
+#define IPV6_LEAST 1280u
 
 struct family {
 	uint8_t af;
@@ -199,12 +201,12 @@ static int add_rule(struct net *net, const struct net_side *side, const struct f
 static const int families[] = {AF_INET, AF_INET6};
 
 /* The neighbour and the route to it. */
-static int add_way(struct net *net, const struct net_side *side, unsigned int n)
+static int add_way(struct net *net, const struct net_side *side, unsigned int n, uint32_t mtu)
 {
 	unsigned int i;
 
 	/* Below its least MTU there is no IPv6 on a device. */
-	for (i = 0; i < (side->adj.mtu < NET_IPV6_LEAST ? 1u : 2u); i++) {
+	for (i = 0; i < (mtu < IPV6_LEAST ? 1u : 2u); i++) {
 		struct family f;
 
 		family_of(&f, families[i], n);
@@ -227,10 +229,10 @@ int net_route_add(struct net *net, const struct net_side *side, unsigned int n)
 		    (side->first && add_rule(net, side, &f, 0, TABLE_0 + n)))
 			return -1;
 	}
-	return add_way(net, side, n);
+	return add_way(net, side, n, side->adj.mtu);
 }
 
-int net_route_restore(struct net *net, const struct net_side *side, unsigned int n)
+int net_route_restore(struct net *net, const struct net_side *side, unsigned int n, uint32_t mtu)
 {
-	return add_way(net, side, n);
+	return add_way(net, side, n, mtu);
 }
