@@ -72,7 +72,8 @@ static void reset_takes_what_is_under_way(struct env *env)
 	env_traffic(env, env_add(env, &env->flows[armed].flow), FO_REPLY, 1);
 }
 
-/* More flows than any slice: "from the next burst on" is said of all of them. */
+/* More flows than any slice: "from the next burst on" is said of all of them; where a delete takes its time, so do these,
+ * and all of them are through when sync says so. */
 static void all_stop_at_once(struct env *env, void (*stop)(struct env *env), enum model_life life)
 {
 	unsigned int n = env_room(env, 200), i;
@@ -99,6 +100,8 @@ static void wan_is_invalidated(struct env *env)
 	match.mask = FO_MATCH_PORT;
 	match.port = WAN;
 	OK(env, fo_invalidate(env->table, &match, &env->err));
+	if (env->caps.delete_bound_ms)
+		OK(env, fo_table_sync(env->table, 10000, &env->err));
 }
 
 static void port_down_stops_all(struct env *env)

@@ -103,6 +103,9 @@ struct rig {
 	/* (may be NULL) let the device finish what is in flight; the suite polls the table in
 	 * between. */
 	void (*settle)(void *state);
+	/* (may be NULL) the suite waits for an end, or for a flow to be active: let the table's clock go on to when
+	 * the table wants to be polled, by most_ms at most, instead of waiting for it. Returns by how much. */
+	uint64_t (*pass)(void *state, uint64_t most_ms);
 	/* (may be NULL) the device loses all flows: firmware reset, table flushed by somebody
 	 * else. */
 	int (*reset)(void *state);

@@ -185,14 +185,14 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 		out->gso_size = net->out.gso_size;
 		out->csum_start = net->out.csum_start;
 		out->csum_offset = net->out.csum_offset;
-		*keep = net->out;
+		net_frame_copy(keep, &net->out);
 		out->frame = keep->bytes;
 		out->length = keep->length;
 		out->out_port = keep->port;
 		if (net->n_out > 1)
 			snprintf(out->violation, sizeof(out->violation), "one packet in, %u out", net->n_out);
 	} else if (net->tapped) {
-		*keep = net->seen;
+		net_frame_copy(keep, &net->seen);
 		out->frame = keep->bytes;
 		out->length = keep->length;
 	}
@@ -302,5 +302,16 @@ void net_settle(void *state)
 		fprintf(stderr, "rig: %s\n", net->why);
 	fd.fd = fo_table_fd(net->table);
 	if (fd.fd >= 0)
-		(void)poll(&fd, 1, SETTLE_MS);
+		(void)poll(&fd, 1, fo_table_deadline(net->table) > net_now_ms(net) ? SETTLE_MS : 0);
+}
+
+uint64_t net_pass(void *state, uint64_t most_ms)
+{
+	struct net *net = state;
+	uint64_t now = net_now_ms(net), then = fo_table_deadline(net->table);
+
+	if (then <= now || then - now > most_ms)
+		return 0;
+	net_advance(net, then - now);
+	return then - now;
 }

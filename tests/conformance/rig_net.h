@@ -119,10 +119,12 @@ int net_route_open(struct net *net);
 int net_link_wait(struct net *net, uint32_t device, int up);
 void net_route_close(struct net *net);
 int net_route_add(struct net *net, const struct net_side *side, unsigned int n);
-/* After its device was down: the kernel forgot everything but the rules. */
-int net_route_restore(struct net *net, const struct net_side *side, unsigned int n);
+/* After its device was down, or got another shape: of a side the kernel may have forgotten all but the rules. mtu: that the
+ * device has now. */
+int net_route_restore(struct net *net, const struct net_side *side, unsigned int n, uint32_t mtu);
 
 /* rig_net_wire.c */
+void net_frame_copy(struct net_frame *to, const struct net_frame *from);
 int net_wire_open(struct net *net);
 /* From now on frames go in and come out with their unfinished checksums. */
 int net_wire_offloads(struct net *net);
@@ -170,5 +172,6 @@ int net_reroute(void *state, const struct fo_flow *flow, const struct fo_adj *ad
 		size_t why_size);
 int net_set_port(void *state, const struct fo_port *port, char *why, size_t why_size);
 void net_settle(void *state);
+uint64_t net_pass(void *state, uint64_t most_ms);
 
 #endif /* CONFORMANCE_RIG_NET_H */

@@ -293,38 +293,65 @@ static struct net_side *shape_of(struct net *net, const char *name)
 	return last;
 }
 
+static uint32_t mtu_of(struct net *net, const char *name)
+{
+	const struct net_side *shape = shape_of(net, name);
+
+	return shape ? shape->adj.mtu : USUAL_MTU;
+}
+
 static int fits(struct net *net, const struct net_side *side, const char *port)
 {
 	const uint8_t usual[6] = {0x02, 0xf0, 0, 0, (uint8_t)side->adj.port, 0x01};
-	const struct net_side *now = shape_of(net, side->name), *below = shape_of(net, port);
+	const struct net_side *now = shape_of(net, side->name);
 
-	if (side->adj.mtu > (below ? below->adj.mtu : USUAL_MTU))
-		return 0;
-	return side->adj.mtu == (now ? now->adj.mtu : USUAL_MTU) &&
+	return side->adj.mtu <= mtu_of(net, port) && side->adj.mtu == mtu_of(net, side->name) &&
 	       !memcmp(side->adj.own_mac, now ? now->adj.own_mac : usual, 6);
 }
 
-/* Give its device the MTU and the address that this side has; what it stands on is not narrower. */
+static int restore_routes(struct net *net, uint32_t port)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_sides; i++) {
+		const struct net_side *side = &net->side[i];
+
+		if (side->adj.port == port && net_route_restore(net, side, i, mtu_of(net, side->name)))
+			return -1;
+	}
+	return 0;
+}
+
+/* What it stands on has no shape of a side any more, or gets this one. */
+static void forget_shape(struct net *net, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_sides; i++)
+		if (!strcmp(net->side[i].name, name))
+			net->side[i].shaped = 0;
+}
+
+/* Give its device the MTU and the address that this side has; what it stands on is not narrower. With its address the kernel
+ * forgets the neighbours on a device, and with an MTU too small for IPv6 the routes. */
 static int shape(struct net *net, struct net_side *side)
 {
 	const uint8_t *mac = side->adj.own_mac;
 	char address[64] = "", port[16];
-	struct net_side *below;
 
 	snprintf(port, sizeof(port), "p%u", side->adj.port);
 	if (fits(net, side, port))
 		return 0;
-	below = shape_of(net, port);
-	if (below)
-		below->shaped = 0;
+	forget_shape(net, port);
 	side->shaped = ++net->shapes;
 	net->refreshes++;
 	if (!is_session(side))
 		snprintf(address, sizeof(address), "address %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 			 mac[2], mac[3], mac[4], mac[5]);
-	return net_ip(net, "link set %s mtu %u\nlink set %s mtu %u %s\n", port,
-		      side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, side->name, side->adj.mtu,
-		      address);
+	if (net_ip(net, "link set %s mtu %u\nlink set %s mtu %u %s\n", port,
+		   side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, side->name, side->adj.mtu, address))
+		return -1;
+	return restore_routes(net, side->adj.port);
 }
 
 int net_side(struct net *net, struct fo_adj *adj, uint32_t *out)
@@ -360,16 +387,6 @@ int net_side(struct net *net, struct fo_adj *adj, uint32_t *out)
 }
 
 /* ---- Ports that go and come ------------------------------------------------------------------------------ */
-
-static int restore_routes(struct net *net, uint32_t port)
-{
-	unsigned int i;
-
-	for (i = 0; i < net->n_sides; i++)
-		if (net->side[i].adj.port == port && net_route_restore(net, &net->side[i], i))
-			return -1;
-	return 0;
-}
 
 /* A device that is gone is as good as one that is down, and can come back. */
 int net_port(struct net *net, const struct fo_port *port)

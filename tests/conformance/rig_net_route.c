@@ -166,6 +166,7 @@ static int add_route(struct net *net, const struct net_side *side, const struct 
 	struct nlmsghdr *nlh = begin(room, RTM_NEWROUTE);
 	struct rtmsg *header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
 
+	nlh->nlmsg_flags |= NLM_F_REPLACE;
 	header->rtm_family = f->af;
 	header->rtm_protocol = RTPROT_STATIC;
 	header->rtm_scope = RT_SCOPE_UNIVERSE;
@@ -197,21 +198,20 @@ static int add_rule(struct net *net, const struct net_side *side, const struct f
 	return finish(net, nlh, "the rule of a side");
 }
 
-static int add_way(struct net *net, const struct net_side *side, unsigned int n, int with_rules)
+static const int families[] = {AF_INET, AF_INET6};
+
+/* The neighbour and the route to it. */
+static int add_way(struct net *net, const struct net_side *side, unsigned int n, uint32_t mtu)
 {
-	static const int families[] = {AF_INET, AF_INET6};
 	unsigned int i;
 
 	/* Below its least MTU there is no IPv6 on a device. */
-	for (i = 0; i < (side->adj.mtu < IPV6_LEAST ? 1u : 2u); i++) {
+	for (i = 0; i < (mtu < IPV6_LEAST ? 1u : 2u); i++) {
 		struct family f;
 
 		family_of(&f, families[i], n);
 		/* At the other end of a PPP device there is one neighbour, without an address. */
 		if ((!is_ppp(side) && add_neighbour(net, side, &f)) || add_route(net, side, &f, TABLE_0 + n))
-			return -1;
-		if (with_rules && (add_rule(net, side, &f, n + 1, TABLE_0 + n) ||
-				   (side->first && add_rule(net, side, &f, 0, TABLE_0 + n))))
 			return -1;
 	}
 	return 0;
@@ -219,10 +219,20 @@ static int add_way(struct net *net, const struct net_side *side, unsigned int n,
 
 int net_route_add(struct net *net, const struct net_side *side, unsigned int n)
 {
-	return add_way(net, side, n, 1);
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct family f;
+
+		family_of(&f, families[i], n);
+		if (add_rule(net, side, &f, n + 1, TABLE_0 + n) ||
+		    (side->first && add_rule(net, side, &f, 0, TABLE_0 + n)))
+			return -1;
+	}
+	return add_way(net, side, n, side->adj.mtu);
 }
 
-int net_route_restore(struct net *net, const struct net_side *side, unsigned int n)
+int net_route_restore(struct net *net, const struct net_side *side, unsigned int n, uint32_t mtu)
 {
-	return add_way(net, side, n, 0);
+	return add_way(net, side, n, mtu);
 }

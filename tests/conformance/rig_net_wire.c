@@ -4,7 +4,8 @@
  * The tap is a chain at the ports' ingress hook, behind every short cut there is at that place, that logs whole frames:
  * what it sees was passed on, and shows how. How long to wait for a frame that may never come out is not a matter of time:
  * everything runs on one processor, whose backlog of frames is a queue, so a marker that is seen after the frame proves
- * that the frame was dealt with, and a second one that what was sent on account of it has arrived.
+ * that the frame was dealt with, and a second one that what was sent on account of it has arrived. One that came out
+ * before a marker was sent needs none.
  * */
 #define _GNU_SOURCE
 #include "rig_net.h"
@@ -31,6 +32,14 @@
 #define PATIENCE_S 30
 
 static uint8_t buffer[PACKET_MAX + 4096];
+
+/* Room for the longest of frames is not copied for each. */
+void net_frame_copy(struct net_frame *to, const struct net_frame *from)
+{
+	to->port = from->port;
+	to->length = from->length;
+	memcpy(to->bytes, from->bytes, from->length);
+}
 
 /* ---- Sockets --------------------------------------------------------------------------------------------- */
 
@@ -231,12 +240,11 @@ static int receive(struct net *net, struct net_frame *out)
 
 static int collect(struct net *net)
 {
-	static struct net_frame frame;
+	static struct net_frame more;
 	int rc;
 
-	while ((rc = receive(net, &frame)) > 0)
-		if (net->n_out++ == 0)
-			net->out = frame;
+	while ((rc = receive(net, net->n_out ? &more : &net->out)) > 0)
+		net->n_out++;
 	return rc;
 }
 
@@ -319,28 +327,26 @@ static int take_tapped(struct net *net, const struct nlmsghdr *nlh, int *marked)
 		return 0;
 	}
 	if (net->tapped++ == 0)
-		net->seen = frame;
+		net_frame_copy(&net->seen, &frame);
 	return 0;
 }
 
-/* Waits for something to read. */
-static int read_tap(struct net *net, int *marked)
+/* What there is to read; flags: MSG_DONTWAIT, or 0 to wait for it. 1, 0 when there is nothing, -1. */
+static int read_tap(struct net *net, int flags, int *marked)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buffer;
-	ssize_t size = recv(net->tap, buffer, sizeof(buffer), 0);
+	ssize_t size = recv(net->tap, buffer, sizeof(buffer), flags);
 	int left = (int)size;
 
 	if (size < 0 && errno == EINTR)
-		return 0;
+		return 1;
 	if (size < 0)
-		return errno == EAGAIN
-			       ? net_fail(net, "a marker did not come through within %u s", PATIENCE_S)
-			       : net_fail(net, "the tap: %m");
+		return errno == EAGAIN ? 0 : net_fail(net, "the tap: %m");
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 		if (nlh->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) &&
 		    take_tapped(net, nlh, marked))
 			return -1;
-	return 0;
+	return 1;
 }
 
 /* ---- In, and through ------------------------------------------------------------------------------------- */
@@ -381,9 +387,14 @@ static int barrier(struct net *net, unsigned int i)
 	memcpy(frame + 14, &net->marker, sizeof(net->marker));
 	if (push(net, i, &marker))
 		return -1;
-	while (!marked)
-		if (read_tap(net, &marked))
+	while (!marked) {
+		int rc = read_tap(net, 0, &marked);
+
+		if (rc < 0)
 			return -1;
+		if (!rc)
+			return net_fail(net, "a marker did not come through within %u s", PATIENCE_S);
+	}
 	return 0;
 }
 
@@ -399,6 +410,16 @@ int net_wire_offloads(struct net *net)
 		return net_fail(net, "packet sockets say nothing of checksums: %m");
 	net->offloads = 1;
 	return 0;
+}
+
+/* Of a frame that came out: it passed the tap before, or never. */
+static int was_tapped(struct net *net)
+{
+	int marked = 0, rc;
+
+	while ((rc = read_tap(net, MSG_DONTWAIT, &marked)) > 0)
+		;
+	return rc;
 }
 
 int net_carry(struct net *net, const struct rig_packet *packet)
@@ -421,9 +442,13 @@ int net_carry(struct net *net, const struct rig_packet *packet)
 	/* Too short for a frame at all, or nobody at the other end: no wire takes it. */
 	if (packet->length < 14 || net->is_down[i])
 		return 0;
-	if (push(net, i, packet) || barrier(net, i) || collect(net))
+	if (push(net, i, packet) || collect(net))
 		return -1;
 	/* One that came out already is what there is to see; a second one would be late. */
+	if (net->n_out)
+		return was_tapped(net);
+	if (barrier(net, i) || collect(net))
+		return -1;
 	if (net->n_out)
 		return 0;
 	return barrier(net, i) ? -1 : collect(net);

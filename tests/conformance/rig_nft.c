@@ -32,4 +32,5 @@ const struct rig rig_nft = {
 	.reroute = net_reroute,
 	.port = net_set_port,
 	.settle = net_settle,
+	.pass = net_pass,
 };
