@@ -44,6 +44,7 @@ def line(case, who, figure, unit):
 def main():
     program = os.path.join(os.path.abspath(sys.argv[1]), "examples", "fo-demo", "fo-demo")
     rounds = int(sys.argv[2]) if sys.argv[2:] else 4
+    programs_net.alone()
     net = programs_net.Net()
     figures = {"slow path": [], "flowoffload": []}
     try:

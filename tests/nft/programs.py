@@ -339,6 +339,32 @@ def policies_are_listed_and_take(net, program, scratch):
     demo.end()
 
 
+# ---- what a run leaves ----
+
+ONE_THAT_STAYS = """import programs_net, sys
+programs_net.alone()
+net = programs_net.Net()
+net.start("r", "sleep", "4711")
+print("up", flush=True)
+sys.stdin.read()"""
+
+
+def a_killed_run_leaves_nothing(net, *_):
+    before = programs_net.run("ip", "netns", "list").stdout
+    run = subprocess.Popen([sys.executable, "-c", ONE_THAT_STAYS], cwd=programs_net.HERE, stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE, text=True)
+    net.started.append(run)
+
+    def sleeping():
+        return "sleep 4711" in programs_net.run("ps", "-eo", "args").stdout
+
+    assert run.stdout.readline() == "up\n"
+    until("it has begun", sleeping)
+    run.kill()
+    until("its processes are gone", lambda: not sleeping())
+    assert programs_net.run("ip", "netns", "list").stdout == before
+
+
 # ---- the run ----
 
 def topology_case(topology):
@@ -349,7 +375,7 @@ def topology_case(topology):
     return case
 
 
-CASES = [fo_demo_agrees_with_conntrack_and_nft, policies_are_listed_and_take,
+CASES = [a_killed_run_leaves_nothing, fo_demo_agrees_with_conntrack_and_nft, policies_are_listed_and_take,
          *(topology_case(topology) for topology in programs_net.TOPOLOGIES)]
 
 
@@ -383,6 +409,7 @@ def main():
     chosen = [case for case in CASES if not sys.argv[2:] or any(word in case.__name__ for word in sys.argv[2:])]
     if not chosen:
         sys.exit(f"no such case; there are: {' '.join(case.__name__ for case in CASES)}")
+    programs_net.alone()
     if why := unsupported(program):
         print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
         return 77

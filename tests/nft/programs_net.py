@@ -8,13 +8,17 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import signal
 import subprocess
+import sys
+import tempfile
 import time
 
 PATIENCE = 60  # seconds until something counts as hanging
 HERE = pathlib.Path(__file__).resolve().parent
 LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
+PR_SET_PDEATHSIG = 1
 
 
 def run(*words, check=True, **options):
@@ -31,6 +35,30 @@ def until(what, true, pause_s=0.05):
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(pause_s)
     return found
+
+
+def alone():
+    """From here on this program is a process of its own, in PID and mount namespaces whose /run nobody else sees. Network
+    namespaces have their names there only, and temporary files their place: with the program all of it is gone, its
+    processes too, and be it killed."""
+    if LIBC.unshare(CLONE_NEWNS | CLONE_NEWPID) != 0:
+        sys.exit(f"namespaces of its own: {os.strerror(ctypes.get_errno())}")
+    alive, held = os.pipe()
+    if child := os.fork():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.close(alive)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.close(held)
+    os.set_blocking(alive, False)
+    with contextlib.suppress(BlockingIOError):  # the parent lives
+        os.read(alive, 1)
+        sys.exit("ended at its beginning")
+    os.close(alive)
+    run("mount", "--make-rprivate", "/")
+    run("mount", "-t", "proc", "proc", "/proc")
+    run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    tempfile.tempdir = "/run"
 
 
 class Net:
