@@ -379,7 +379,12 @@ CASES = [a_killed_run_leaves_nothing, fo_demo_agrees_with_conntrack_and_nft, pol
          *(topology_case(topology) for topology in programs_net.TOPOLOGIES)]
 
 
+def hangs(*_):
+    raise TimeoutError("it hangs")
+
+
 def passes(case, program):
+    signal.alarm(10 * programs_net.PATIENCE)
     with tempfile.TemporaryDirectory() as scratch:
         net = programs_net.Net()
         try:
@@ -389,6 +394,7 @@ def passes(case, program):
             print(f"     {type(wrong).__name__} {wrong}\n{net.picture()}")
             return False
         finally:
+            signal.alarm(0)
             net.close()
 
 
@@ -413,6 +419,7 @@ def main():
     if why := unsupported(program):
         print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
         return 77
+    signal.signal(signal.SIGALRM, hangs)
     passed = 0
     for case in chosen:
         began = time.monotonic()
