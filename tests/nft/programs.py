@@ -153,11 +153,6 @@ def curl_is_offloaded_mid_connection(net, demo, family, scratch):
         until("the flow has ended", lambda: not any(f["id"] == flow for f in demo.flows()))
 
 
-def packets_forwarded(net):
-    """By any path: what the router's devices have sent."""
-    return sum(int(net.run("r", "cat", f"/sys/class/net/{port}/statistics/tx_packets").stdout) for port in net.ports)
-
-
 def offloaded(net, port, family, proto):
     """The connections to that port, when all of them are on the short cut."""
     entries = net.entries(port, family, proto)
@@ -183,8 +178,8 @@ def slow_once_offloaded(net, family, proto, port, client):
         return client.poll() is not None
 
     until("iperf3 is on the short cut", lambda: ended() or offloaded(net, port, family, proto))
-    slow, sent = net.slow(), packets_forwarded(net)
-    until("traffic flows", lambda: ended() or packets_forwarded(net) >= sent + STEADY)
+    slow, sent = net.slow(), net.sent()
+    until("traffic flows", lambda: ended() or net.sent() >= sent + STEADY)
     slow = net.slow() - slow
     return None if ended() else slow
 
@@ -213,11 +208,9 @@ def netcat_goes_by_policy(net, family, scratch):
     """Lines one at a time, each there before the next one goes, so that they are packets of their own."""
     got, lines = os.path.join(scratch, f"got{family}"), 0
     with open(got, "wb") as output:
-        listener = subprocess.Popen(net.inside("s", "nc", f"-{family}", "-l", NC_PORT), stdin=subprocess.DEVNULL, stdout=output)
-    net.started.append(listener)
+        listener = net.start("s", "nc", f"-{family}", "-l", NC_PORT, stdin=subprocess.DEVNULL, stdout=output, stderr=None)
     until("nc listens", lambda: f":{NC_PORT}" in net.run("s", "ss", "-Hltn").stdout)
-    nc = subprocess.Popen(net.inside("c", "nc", "-N", net.target[family], NC_PORT), stdin=subprocess.PIPE)
-    net.started.append(nc)
+    nc = net.start("c", "nc", "-N", net.target[family], NC_PORT, stdin=subprocess.PIPE, stdout=None, stderr=None, text=False)
 
     def say(how_many):
         nonlocal lines
