@@ -7,7 +7,11 @@
  */
 #include "../tests/nft/live.h"
 
+#include "conntrack/conntrack.h"
+
 #include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -152,6 +156,69 @@ static void add_all(struct world *world, struct crowd *crowd, fo_flow_id *ids)
 	printf("{\"bench\":\"nft\",\"case\":\"add\",\"n\":%u,\"who\":\"flowoffload\",\"ns\":%.0f,\"ratio\":1}"
 	       "\n",
 	       crowd->n, library[0] * 1e6 / crowd->n);
+}
+
+/* ---- Conntrack alone ---- */
+
+static void found(void *arg, size_t i, const struct fo__ct_entry *entry, int error)
+{
+	(void)i;
+	CHECK(entry && !error);
+	++*(unsigned int *)arg;
+}
+
+static int seen(void *arg, const struct fo__ct_entry *entry)
+{
+	(void)entry;
+	++*(unsigned int *)arg;
+	return 0;
+}
+
+static double one_by_one(struct fo__nl *nl, const struct fo__ct_key *keys, unsigned int n)
+{
+	static uint8_t tx[FO__CT_TX_ROOM];
+	unsigned int told = 0;
+	double began = now_ms();
+
+	CHECK_INT(fo__ct_get(nl, tx, keys, n, found, &told), 0);
+	CHECK_INT(told, n);
+	return now_ms() - began;
+}
+
+static double all_at_once(struct fo__nl *nl, unsigned int n)
+{
+	unsigned int told = 0;
+	double began = now_ms();
+	int rc;
+
+	CHECK_INT(fo__ct_dump_begin(nl, 0), 0);
+	while ((rc = fo__ct_dump_step(nl, 0, seen, &told)) == 1)
+		;
+	CHECK((!rc || rc == -EINTR) && told >= n);
+	return now_ms() - began;
+}
+
+/* What of an add is asking conntrack, an entry a flow; and what reading all entries would take instead. */
+static void asking(const struct crowd *crowd)
+{
+	static uint8_t rx[FO__NL_RX_ROOM];
+	struct fo__ct_key *keys = calloc(crowd->n, sizeof(*keys));
+	double asked[ADDS], dumped[ADDS];
+	struct fo__nl nl;
+
+	CHECK(keys);
+	for (unsigned int i = 0; i < crowd->n; i++)
+		keys[i].tuple = &crowd->flows[i].tuple[0];
+	OK(fo__nl_open(&nl, NETLINK_NETFILTER, -1, rx, sizeof(rx), &live_err));
+	fo__nl_buffers(&nl, 1 << 20, 4 << 20);
+	for (unsigned int i = 0; i < ADDS; i++) {
+		asked[i] = one_by_one(&nl, keys, crowd->n);
+		dumped[i] = all_at_once(&nl, crowd->n);
+	}
+	fo__nl_close(&nl);
+	free(keys);
+	line("asked", crowd->n, median(asked, ADDS) * 1e3 / crowd->n, "us");
+	line("dumped", crowd->n, median(dumped, ADDS) * 1e3 / crowd->n, "us");
 }
 
 /* ---- Polling ---- */
@@ -322,6 +389,7 @@ int main(int argc, char **argv)
 	world_sysctl_set("nf_conntrack_udp_timeout", 600);
 	crowd_open(&crowd, n, true);
 	crowd_talk(&crowd);
+	asking(&crowd);
 	add_all(&world, &crowd, ids);
 	until_active(&world, &crowd, n);
 	stats(&world, &crowd);

@@ -29,9 +29,9 @@ def busy_ns():
 def measure(net):
     server = net.start("s", "iperf3", "-s", "-1", "--forceflush")
     programs_net.until("iperf3 listens", lambda: "listening" in server.stdout.readline())
-    slow, sent, busy = net.slow(), programs.packets_forwarded(net), busy_ns()
+    slow, sent, busy = net.slow(), net.sent(), busy_ns()
     ran = net.run("c", "iperf3", "-c", net.target[4], "--json", "-n", AMOUNT, "-M", "1000")
-    busy, sent, slow = busy_ns() - busy, programs.packets_forwarded(net) - sent, net.slow() - slow
+    busy, sent, slow = busy_ns() - busy, net.sent() - sent, net.slow() - slow
     assert server.wait(programs_net.PATIENCE) == 0
     received = json.loads(ran.stdout)["end"]["sum_received"]
     return received["bits_per_second"] / 1e6, busy / sent, slow / sent
@@ -44,6 +44,7 @@ def line(case, who, figure, unit):
 def main():
     program = os.path.join(os.path.abspath(sys.argv[1]), "examples", "fo-demo", "fo-demo")
     rounds = int(sys.argv[2]) if sys.argv[2:] else 4
+    programs_net.alone()
     net = programs_net.Net()
     figures = {"slow path": [], "flowoffload": []}
     try:

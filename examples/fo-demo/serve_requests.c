@@ -120,6 +120,78 @@ static int read_match(struct json_object *request, struct fo_match *match, struc
 	return flow_json_refuse(err, "state", "give armed, active, hardware, partial or closing");
 }
 
+/* ---- events ---- */
+
+/* known: the flow of the event when the table no longer shows it, or NULL. */
+static void send_event(struct serve *serve, struct serve_client *client, const struct fo_event *event,
+		       const struct fo_flow_info *known)
+{
+	struct json_object *node, *original, *reply;
+	struct fo_flow_info info;
+	struct json doc;
+
+	json_begin(&doc);
+	node = json_node(&doc, doc.root, "event");
+	json_text(&doc, node, "kind", fo_event_name(event->kind));
+	if (event->reason != FO_R_NONE)
+		json_text(&doc, node, "reason", fo_reason_name(event->reason));
+	if (client->missed != 0)
+		json_u64(&doc, node, "missed", client->missed);
+	FO_INIT(&info);
+	if (event->flow == 0) {
+		json_u64(&doc, node, "worker", event->worker);
+	} else if (known != NULL) {
+		flow_json_put_info(&doc, json_node(&doc, node, "flow"), known);
+	} else if (fo_flow_get(serve->table, event->flow, &info, NULL) == 0) {
+		if (FO_EV_IS_TERMINAL(event->kind)) {
+			info.counters = event->counters;
+			info.state = event->state;
+		}
+		flow_json_put_info(&doc, json_node(&doc, node, "flow"), &info);
+	} else {
+		flow_json_put_id(&doc, node, event->flow);
+		original = json_node(&doc, node, "original");
+		reply = json_node(&doc, node, "reply");
+		flow_json_put_counters(&doc, original, reply, &event->counters);
+	}
+	serve_answer(client, &doc);
+	client->missed = 0;
+}
+
+static void tell_watchers(struct serve *serve, const struct fo_event *event, const struct fo_flow_info *known)
+{
+	for (size_t i = 0; i < SERVE_MAX_CLIENTS; i++) {
+		struct serve_client *client = &serve->clients[i];
+
+		if (client->fd < 0 || !client->watching)
+			continue;
+		if (client->out_size - client->sent > SERVE_WATCH_MAX)
+			client->missed++;
+		else
+			send_event(serve, client, event, known);
+	}
+}
+
+void serve_event(void *arg, const struct fo_event *event)
+{
+	tell_watchers(arg, event, NULL);
+}
+
+/* A delete that was over at once told the end itself, so that the table has no event for those who watch. */
+static void tell_deleted(struct serve *serve, const struct fo_flow_info *info)
+{
+	struct fo_event event;
+
+	FO_INIT(&event);
+	event.kind = FO_EV_DELETED;
+	event.reason = FO_R_DELETED;
+	event.flow = info->id;
+	event.state = info->state;
+	tell_watchers(serve, &event, info);
+}
+
+/* ---- requests ---- */
+
 /* One flow by id or tuple; without either all that match. */
 static int del(struct serve *serve, struct serve_client *client, struct json_object *request,
 	       struct fo_error *err)
@@ -143,9 +215,12 @@ static int del(struct serve *serve, struct serve_client *client, struct json_obj
 		status = fo_flow_get(serve->table, id, &info, err);
 	if (status == 0)
 		status = fo_flow_del(serve->table, id, &info.counters, err);
-	if (status == 0)
-		answer_info(client, &info);
-	return status;
+	if (status != 0)
+		return status;
+	if (info.counters.flags & FO_STATS_FINAL)
+		tell_deleted(serve, &info);
+	answer_info(client, &info);
+	return 0;
 }
 
 static int list_flow(void *arg, const struct fo_flow_info *info)
@@ -288,54 +363,4 @@ void serve_request(struct serve *serve, struct serve_client *client, const char 
 	else if (!client->watching)
 		serve_done(client, 0);
 	json_object_put(request);
-}
-
-/* ---- events ---- */
-
-static void send_event(struct serve *serve, struct serve_client *client, const struct fo_event *event)
-{
-	struct json_object *node, *original, *reply;
-	struct fo_flow_info info;
-	struct json doc;
-
-	json_begin(&doc);
-	node = json_node(&doc, doc.root, "event");
-	json_text(&doc, node, "kind", fo_event_name(event->kind));
-	if (event->reason != FO_R_NONE)
-		json_text(&doc, node, "reason", fo_reason_name(event->reason));
-	if (client->missed != 0)
-		json_u64(&doc, node, "missed", client->missed);
-	FO_INIT(&info);
-	if (event->flow == 0) {
-		json_u64(&doc, node, "worker", event->worker);
-	} else if (fo_flow_get(serve->table, event->flow, &info, NULL) == 0) {
-		if (FO_EV_IS_TERMINAL(event->kind)) {
-			info.counters = event->counters;
-			info.state = event->state;
-		}
-		flow_json_put_info(&doc, json_node(&doc, node, "flow"), &info);
-	} else {
-		flow_json_put_id(&doc, node, event->flow);
-		original = json_node(&doc, node, "original");
-		reply = json_node(&doc, node, "reply");
-		flow_json_put_counters(&doc, original, reply, &event->counters);
-	}
-	serve_answer(client, &doc);
-	client->missed = 0;
-}
-
-void serve_event(void *arg, const struct fo_event *event)
-{
-	struct serve *serve = arg;
-
-	for (size_t i = 0; i < SERVE_MAX_CLIENTS; i++) {
-		struct serve_client *client = &serve->clients[i];
-
-		if (client->fd < 0 || !client->watching)
-			continue;
-		if (client->out_size - client->sent > SERVE_WATCH_MAX)
-			client->missed++;
-		else
-			send_event(serve, client, event);
-	}
 }

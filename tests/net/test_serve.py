@@ -148,8 +148,14 @@ def watch_sees_the_end_of_a_flow(scratch):
             flow = serve.add("--tag", "4")
             serve.done("del", "--tag", "4")
             event = json.loads(stream.readline())["event"]
-        assert event["kind"] == "invalidated" and event["flow"]["id"] == flow["id"]
-        assert "final" in event["flow"]["counters"] and event["flow"]["original"]["src"] == "10.0.1.2"
+            assert event["kind"] == "invalidated" and event["flow"]["id"] == flow["id"]
+            assert "final" in event["flow"]["counters"] and event["flow"]["original"]["src"] == "10.0.1.2"
+            # One that is over at once: the delete's answer has the last counters, and who watches sees them too.
+            flow = serve.add()
+            ended = serve.answers("del", *TUPLE)[0]["flow"]
+            event = json.loads(stream.readline())["event"]
+            assert (event["kind"], event["reason"]) == ("deleted", "deleted"), event
+            assert event["flow"] == ended and ended["id"] == flow["id"] and "final" in ended["counters"], (event, ended)
 
 
 def watch_prints_events_as_they_come(scratch):

@@ -116,6 +116,7 @@ def main():
     program = os.path.join(os.path.abspath(sys.argv[1]), "examples", "fo-demo", "fo-demo")
     how_many = int(sys.argv[2]) if sys.argv[2:] else 50
     seed = sys.argv[3] if sys.argv[3:] else "1"
+    programs_net.alone()
     net = programs_net.Net()
     try:
         with tempfile.TemporaryDirectory() as scratch:

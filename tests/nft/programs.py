@@ -153,11 +153,6 @@ def curl_is_offloaded_mid_connection(net, demo, family, scratch):
         until("the flow has ended", lambda: not any(f["id"] == flow for f in demo.flows()))
 
 
-def packets_forwarded(net):
-    """By any path: what the router's devices have sent."""
-    return sum(int(net.run("r", "cat", f"/sys/class/net/{port}/statistics/tx_packets").stdout) for port in net.ports)
-
-
 def offloaded(net, port, family, proto):
     """The connections to that port, when all of them are on the short cut."""
     entries = net.entries(port, family, proto)
@@ -183,8 +178,8 @@ def slow_once_offloaded(net, family, proto, port, client):
         return client.poll() is not None
 
     until("iperf3 is on the short cut", lambda: ended() or offloaded(net, port, family, proto))
-    slow, sent = net.slow(), packets_forwarded(net)
-    until("traffic flows", lambda: ended() or packets_forwarded(net) >= sent + STEADY)
+    slow, sent = net.slow(), net.sent()
+    until("traffic flows", lambda: ended() or net.sent() >= sent + STEADY)
     slow = net.slow() - slow
     return None if ended() else slow
 
@@ -213,11 +208,9 @@ def netcat_goes_by_policy(net, family, scratch):
     """Lines one at a time, each there before the next one goes, so that they are packets of their own."""
     got, lines = os.path.join(scratch, f"got{family}"), 0
     with open(got, "wb") as output:
-        listener = subprocess.Popen(net.inside("s", "nc", f"-{family}", "-l", NC_PORT), stdin=subprocess.DEVNULL, stdout=output)
-    net.started.append(listener)
+        listener = net.start("s", "nc", f"-{family}", "-l", NC_PORT, stdin=subprocess.DEVNULL, stdout=output, stderr=None)
     until("nc listens", lambda: f":{NC_PORT}" in net.run("s", "ss", "-Hltn").stdout)
-    nc = subprocess.Popen(net.inside("c", "nc", "-N", net.target[family], NC_PORT), stdin=subprocess.PIPE)
-    net.started.append(nc)
+    nc = net.start("c", "nc", "-N", net.target[family], NC_PORT, stdin=subprocess.PIPE, stdout=None, stderr=None, text=False)
 
     def say(how_many):
         nonlocal lines
@@ -339,6 +332,32 @@ def policies_are_listed_and_take(net, program, scratch):
     demo.end()
 
 
+# ---- what a run leaves ----
+
+ONE_THAT_STAYS = """import programs_net, sys
+programs_net.alone()
+net = programs_net.Net()
+net.start("r", "sleep", "4711")
+print("up", flush=True)
+sys.stdin.read()"""
+
+
+def a_killed_run_leaves_nothing(net, *_):
+    before = programs_net.run("ip", "netns", "list").stdout
+    run = subprocess.Popen([sys.executable, "-c", ONE_THAT_STAYS], cwd=programs_net.HERE, stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE, text=True)
+    net.started.append(run)
+
+    def sleeping():
+        return "sleep 4711" in programs_net.run("ps", "-eo", "args").stdout
+
+    assert run.stdout.readline() == "up\n"
+    until("it has begun", sleeping)
+    run.kill()
+    until("its processes are gone", lambda: not sleeping())
+    assert programs_net.run("ip", "netns", "list").stdout == before
+
+
 # ---- the run ----
 
 def topology_case(topology):
@@ -349,11 +368,16 @@ def topology_case(topology):
     return case
 
 
-CASES = [fo_demo_agrees_with_conntrack_and_nft, policies_are_listed_and_take,
+CASES = [a_killed_run_leaves_nothing, fo_demo_agrees_with_conntrack_and_nft, policies_are_listed_and_take,
          *(topology_case(topology) for topology in programs_net.TOPOLOGIES)]
 
 
+def hangs(*_):
+    raise TimeoutError("it hangs")
+
+
 def passes(case, program):
+    signal.alarm(10 * programs_net.PATIENCE)
     with tempfile.TemporaryDirectory() as scratch:
         net = programs_net.Net()
         try:
@@ -363,6 +387,7 @@ def passes(case, program):
             print(f"     {type(wrong).__name__} {wrong}\n{net.picture()}")
             return False
         finally:
+            signal.alarm(0)
             net.close()
 
 
@@ -383,9 +408,11 @@ def main():
     chosen = [case for case in CASES if not sys.argv[2:] or any(word in case.__name__ for word in sys.argv[2:])]
     if not chosen:
         sys.exit(f"no such case; there are: {' '.join(case.__name__ for case in CASES)}")
+    programs_net.alone()
     if why := unsupported(program):
         print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
         return 77
+    signal.signal(signal.SIGALRM, hangs)
     passed = 0
     for case in chosen:
         began = time.monotonic()

@@ -6,15 +6,20 @@ anybody's rules, what takes the slow path. What a Net starts ends with it, its n
 """
 import contextlib
 import ctypes
+import json
 import os
 import pathlib
+import signal
 import subprocess
+import sys
+import tempfile
 import time
 
 PATIENCE = 60  # seconds until something counts as hanging
 HERE = pathlib.Path(__file__).resolve().parent
 LIBC = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
+PR_SET_PDEATHSIG = 1
 
 
 def run(*words, check=True, **options):
@@ -31,6 +36,30 @@ def until(what, true, pause_s=0.05):
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(pause_s)
     return found
+
+
+def alone():
+    """From here on this program is a process of its own, in PID and mount namespaces whose /run nobody else sees. Network
+    namespaces have their names there only, and temporary files their place: with the program all of it is gone, its
+    processes too, and be it killed."""
+    if LIBC.unshare(CLONE_NEWNS | CLONE_NEWPID) != 0:
+        sys.exit(f"namespaces of its own: {os.strerror(ctypes.get_errno())}")
+    alive, held = os.pipe()
+    if child := os.fork():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.close(alive)
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.close(held)
+    os.set_blocking(alive, False)
+    with contextlib.suppress(BlockingIOError):  # the parent lives
+        os.read(alive, 1)
+        sys.exit("ended at its beginning")
+    os.close(alive)
+    run("mount", "--make-rprivate", "/")
+    run("mount", "-t", "proc", "proc", "/proc")
+    run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    tempfile.tempdir = "/run"
 
 
 class Net:
@@ -52,14 +81,14 @@ class Net:
         for name in self.names.values():
             run("ip", "netns", "del", name, check=False)
 
-    def inside(self, who, *words):
-        return ["ip", "netns", "exec", self.names[who], *map(str, words)]
-
-    def run(self, who, *words, check=True):
-        return run(*self.inside(who, *words), check=check)
+    def run(self, who, *words, check=True, **options):
+        with self.entered(who):
+            return run(*words, check=check, **options)
 
     def start(self, who, *words, **options):
-        process = subprocess.Popen(self.inside(who, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
+        with self.entered(who):
+            process = subprocess.Popen([str(word) for word in words], **options)
         self.started.append(process)
         return process
 
@@ -68,7 +97,7 @@ class Net:
 
     @contextlib.contextmanager
     def entered(self, who):
-        """Sockets made by this thread meanwhile are that namespace's."""
+        """Sockets and processes made by this thread meanwhile are that namespace's; /sys is not."""
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         away = os.open(f"/run/netns/{self.names[who]}", os.O_RDONLY)
         try:
@@ -99,7 +128,7 @@ class Net:
     def rules(self, nat=""):
         self.run("r", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
                  "net.ipv4.conf.all.send_redirects=0")
-        run(*self.inside("r", "nft", "-f", "-"), input=f"""table inet world {{
+        self.run("r", "nft", "-f", "-", input=f"""table inet world {{
             counter slow {{ }}
             chain forward {{ type filter hook forward priority -300; counter name slow; }}
             chain mss {{ type filter hook forward priority 0; tcp flags syn tcp option maxseg size set rt mtu; }}
@@ -111,6 +140,16 @@ class Net:
         said = [self.run("r", *words, check=False).stdout for words in (
             ["conntrack", "-L"], ["conntrack", "-L", "-f", "ipv6"], ["nft", "list", "ruleset"], ["ip", "-s", "-br", "link"])]
         return "\n".join("     " + line for text in said for line in text.splitlines())
+
+    def address(self, who, device):
+        return json.loads(self.run(who, "ip", "-j", "link", "show", device).stdout)[0]["address"]
+
+    def sent(self):
+        """Packets that the router's ports have sent."""
+        with self.entered("r"):
+            lines = pathlib.Path("/proc/thread-self/net/dev").read_text(encoding="ascii").splitlines()
+        counted = {name.strip(): numbers.split() for name, _, numbers in (line.partition(":") for line in lines)}
+        return sum(int(counted[port][9]) for port in self.ports)
 
     def slow(self):
         """Packets that took the slow path since the beginning."""
@@ -217,7 +256,7 @@ def pppoe(net):
     net.cable("r", "s0", "s", "eth")
     mac = {}
     for who, device in (("r", "s0"), ("s", "eth")):
-        mac[who] = net.run(who, "cat", f"/sys/class/net/{device}/address").stdout.strip()
+        mac[who] = net.address(who, device)
     for who, device, peer in (("r", "s0", "s"), ("s", "eth", "r")):
         session = net.start(who, HERE / "programs_pppoe.py", device, mac[peer], 77, stdin=subprocess.PIPE)
         name = session.stdout.readline().strip()
