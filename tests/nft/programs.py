@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 import programs_net
 from programs_net import until
@@ -372,8 +373,8 @@ CASES = [a_killed_run_leaves_nothing, fo_demo_agrees_with_conntrack_and_nft, pol
          *(topology_case(topology) for topology in programs_net.TOPOLOGIES)]
 
 
-def hangs(*_):
-    raise TimeoutError("it hangs")
+def hangs(_, frame):
+    raise TimeoutError("it hangs: " + " > ".join(f"{at.name}:{at.lineno}" for at in traceback.extract_stack(frame)[-4:]))
 
 
 def passes(case, program):
@@ -384,6 +385,7 @@ def passes(case, program):
             case(net, program, scratch)
             return True
         except (AssertionError, subprocess.TimeoutExpired, ValueError, OSError, LookupError) as wrong:
+            signal.alarm(0)
             print(f"     {type(wrong).__name__} {wrong}\n{net.picture()}")
             return False
         finally:
