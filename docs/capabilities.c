@@ -4,6 +4,7 @@
  * Everything but the explanations of the capability bits comes out of the library. A test compares the output with
  * the file. The example backend npu is asked as well, so that the table shows what a device may look like.
  */
+#include "exceptions.h"
 #include "npu.h"
 
 #include <stdbool.h>
@@ -152,6 +153,33 @@ static void print_reasons(unsigned int from, unsigned int to)
 			       fo_reason_text(reason));
 }
 
+/* "up to 6.12", "7.0 and newer"; all where nothing is said. */
+static void print_kernels(const struct rig_exception *exception)
+{
+	if (!exception->first && !exception->last)
+		printf("all");
+	if (exception->first)
+		printf("from %u.%u", exception->first / 1000, exception->first % 1000);
+	if (exception->last)
+		printf("%sup to %u.%u", exception->first ? " " : "", exception->last / 1000,
+		       exception->last % 1000);
+}
+
+static void print_exceptions(const char *backend, const struct rig_exception *at)
+{
+	printf("\n## Where a kernel does not keep the contract\n\n"
+	       "What no capability says, but the conformance suite sees: cases that fail in a known way, and "
+	       "are "
+	       "skipped for\n"
+	       "that reason as long as they do.\n\n"
+	       "| backend | case | Linux | why |\n|---|---|---|---|\n");
+	for (; at->name; at++) {
+		printf("| %s | `%s` | ", backend, at->name);
+		print_kernels(at);
+		printf(" | %s |\n", at->why);
+	}
+}
+
 static void print_page(const struct column *columns, unsigned int n)
 {
 	printf("# Capabilities and reasons\n\n"
@@ -166,6 +194,11 @@ static void print_page(const struct column *columns, unsigned int n)
 	       "backend of `examples/npu` with its default device; it is not part of the library.\n");
 	print_bits(columns, n);
 	print_limits(columns, n);
+	printf("\nOf the kernel's version depend `punt-fin` and `punt-rst` of nft: up to Linux 6.12. Linux "
+	       "7.3 was seen to "
+	       "keep such\nconnections on the short cut until they are idle; there nft does not claim "
+	       "them.\n");
+	print_exceptions("nft", nft_exceptions);
 	printf("\n## Reasons for packets\n\n"
 	       "Why a packet was passed on to the slow path (`struct fo_packet.reason`, counted in\n"
 	       "`struct fo_table_counters.passed`). Some also say why a flow ended.\n");

@@ -60,6 +60,11 @@ int fo__ct_fits(const struct fo__ct_entry *entry, struct fo_error *err);
 
 /* ---- Asking and changing (request.c) ---- */
 
+/* fo__ct_ready - have the kernel load its connection tracking where it is a module that nobody has wanted yet: until then there
+ * is nothing to listen to, and its sysctls do not exist. @tx: as for fo__ct_get().
+ * 0; -EOPNOTSUPP this kernel has none; -EPERM; -errno. */
+int fo__ct_ready(struct fo__nl *nl, void *tx, struct fo_error *err);
+
 struct fo__ct_key {
 	const struct fo_tuple *tuple; /* either direction */
 	uint16_t zone;

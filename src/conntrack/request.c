@@ -64,6 +64,27 @@ static void put_key(struct fo__tx *tx, const struct fo__ct_key *key)
 		fo__tx_put_be16(tx, CTA_ZONE, key->zone);
 }
 
+/* ---- There at all? ---- */
+
+/* The first request to a part of nfnetlink that is not there loads its module before it is answered; joining a group does it
+ * behind the caller's back, too late. Any request would do: this one changes nothing and its answer is short. */
+int fo__ct_ready(struct fo__nl *nl, void *buffer, struct fo_error *err)
+{
+	struct fo__nl_answer answer = {.error = 0};
+	struct fo__tx tx;
+	int rc;
+
+	fo__tx_begin(&tx, buffer, FO__CT_TX_ROOM, nl->seq);
+	begin(&tx, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, FO_FAMILY_IPV4);
+	rc = fo__nl_talk(nl, &tx, NULL, NULL, &answer);
+	if (answer.error == EINVAL)
+		return fo__nl_refuse(
+			err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, EINVAL, NULL,
+			"this kernel has no ctnetlink: it takes the module nf_conntrack_netlink, or "
+			"CONFIG_NF_CT_NETLINK");
+	return rc ? fo__nl_refused(err, rc, FO_STAGE_RESOLVE, &answer, "conntrack cannot be asked") : 0;
+}
+
 /* ---- Look-up ---- */
 
 struct lookup {

@@ -52,12 +52,13 @@ gate() {
 	esac
 }
 
-# counted NAME COMMAND... - a program that counts its cases itself in a closing line.
+# counted NAME COMMAND... - a program that counts its cases itself in a closing line, or none (77: why not is its last line).
 counted() {
-	local log seconds status counts
+	local log seconds status counts reason=
 	logged "$@"
 	read -r -a counts <<<"$(tests/check/count.py text "$log" "$status")"
-	record "$1" "$seconds" "${counts[@]}" "$log"
+	[ "$status" -ne 77 ] || reason=$(tail -n 1 "$log")
+	record "$1" "$seconds" "${counts[@]}" "$log" "$reason"
 }
 
 # built NAME - a build of ./dev as a step: silent when it works, one failure when not.

@@ -228,6 +228,7 @@ static void sizes_of_other_versions(struct env *env)
 		REFUSED(env, fo_flow_add(env->table, &f.flow, &id, &env->err), -EINVAL, FO_R_SIZE, "size");
 		f.tail[i] = 0;
 	}
+	env_connect(env, &f.flow);
 	OK(env, fo_flow_add(env->table, &f.flow, &id, &env->err));
 	f.flow.size = sizeof(f.flow);
 	env_know(env, &f.flow, id);

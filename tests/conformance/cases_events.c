@@ -220,6 +220,7 @@ static void callback_may_call_the_api(struct env *env)
 	in.env = env;
 	env_traffic(env, n, FO_ORIGINAL, 2);
 	usual_flow(env, &in.fresh, 500);
+	env_connect(env, &in.fresh);
 	OK(env, fo_flow_del(env->table, env->ids[n], NULL, &env->err));
 	for (i = 0; i < 20000 && !in.n; i++) {
 		if (env->rig->settle)

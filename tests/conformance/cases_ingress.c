@@ -67,6 +67,8 @@ static void wrong_encapsulation(struct env *env)
 
 			suite_context("flow on %s, packet on %s", encaps_name[have], encaps_name[got]);
 			side(&other, LAN, (enum encaps)got);
+			for (i = 0; i < other.n_encaps && !(env->rig->features & RIG_PRIORITY); i++)
+				other.encap[i].pcp = other.encap[i].dei = 0;
 			packet_spec_init(&spec, &env->flows[n].flow.tuple[0], &other);
 			packet = arriving(env, n, &spec, LAN);
 			if (got == have)

@@ -11,6 +11,7 @@ static unsigned int add_unsettled(struct env *env, unsigned int n)
 	fo_flow_id id = 0;
 
 	usual_flow(env, &flow, n);
+	env_connect(env, &flow);
 	OK(env, fo_flow_add(env->table, &flow, &id, &env->err));
 	return env_know(env, &flow, id);
 }
@@ -87,12 +88,7 @@ static void all_stop_at_once(struct env *env, void (*stop)(struct env *env), enu
 
 static void wan_goes_down(struct env *env)
 {
-	struct fo_port port;
-
-	FO_INIT(&port);
-	port.port = WAN;
-	port.state = FO_PORT_DOWN;
-	OK(env, fo_port_set(env->table, &port, &env->err));
+	env_port_set(env, WAN, FO_PORT_DOWN);
 }
 
 static void wan_is_invalidated(struct env *env)

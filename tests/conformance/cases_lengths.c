@@ -68,22 +68,40 @@ static void mtu_exact_goes_one_more_passes(struct env *env)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
-		unsigned int n = joined(env, PLAIN, PLAIN, mtus[i]);
 		struct rig_packet packet;
+		unsigned int n;
 
+		/* as long as the ports' own MTU is longer by one */
+		if (mtus[i] > 1500 && !(env->rig->features & RIG_OVERSIZE))
+			break;
 		suite_context("mtu %u", mtus[i]);
+		n = joined(env, PLAIN, PLAIN, mtus[i]);
 		packet = sized(env, n, FO_ORIGINAL, mtus[i] - 28, 0);
 		env_forward(env, &packet);
 		if (mtus[i] < 65535) {
 			packet = sized(env, n, FO_ORIGINAL, mtus[i] - 27, 0);
 			env_pass(env, &packet, FO_R_MTU);
 		}
-		/* the ingress side's MTU is nobody's business on the way in */
+		env_check_counters(env, n);
+		env_delete(env, n);
+	}
+}
+
+/* The ingress side's MTU is nobody's business on the way in. */
+static void ingress_mtu_does_not_matter(struct env *env)
+{
+	static const uint32_t mtus[] = {68, 576, 1280, 1492, 1500, 9000, 65535};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		unsigned int n = joined(env, PLAIN, PLAIN, mtus[i]);
+		struct rig_packet packet;
+
+		suite_context("mtu %u", mtus[i]);
 		packet = sized(env, n, FO_REPLY, 1500 - 28, 0);
 		env_forward(env, &packet);
 		packet = sized(env, n, FO_REPLY, 1500 - 27, 0);
 		env_pass(env, &packet, FO_R_MTU);
-		env_check_counters(env, n);
 		env_delete(env, n);
 	}
 }
@@ -338,6 +356,10 @@ static const struct suite_case lengths_cases[] = {
 	 .run = padding_never_enters_pppoe,
 	 .needs = UDP4 | FO_CAP_PPPOE},
 	{.name = "mtu_exact_goes_one_more_passes", .run = mtu_exact_goes_one_more_passes, .needs = UDP4},
+	{.name = "ingress_mtu_does_not_matter",
+	 .run = ingress_mtu_does_not_matter,
+	 .needs = UDP4,
+	 .features = RIG_OVERSIZE},
 	{.name = "mtu_counts_neither_tags_nor_padding",
 	 .run = mtu_counts_neither_tags_nor_padding,
 	 .needs = UDP4 | FO_CAP_QINQ | FO_CAP_PPPOE},

@@ -20,6 +20,7 @@ static unsigned int add_without_waiting(struct env *env)
 	fo_flow_id id;
 
 	usual_flow(env, &flow, env->model.n_flows);
+	env_connect(env, &flow);
 	OK(env, fo_flow_add(env->table, &flow, &id, &env->err));
 	return env_know(env, &flow, id);
 }
@@ -102,16 +103,12 @@ static void many_flows(struct env *env)
 static void port_down_stops_every_flow_at_once(struct env *env)
 {
 	unsigned int n = env->options.capacity, i;
-	struct fo_port port;
 
 	for (i = 0; i < n; i++) {
 		usual(env);
 		env_traffic(env, i, FO_ORIGINAL, 1);
 	}
-	FO_INIT(&port);
-	port.port = WAN;
-	port.state = FO_PORT_DOWN;
-	OK(env, fo_port_set(env->table, &port, &env->err));
+	env_port_set(env, WAN, FO_PORT_DOWN);
 	for (i = 0; i < n; i++)
 		env->flows[i].life = MODEL_EGRESS_DOWN;
 	for (i = 0; i < n; i++) {

@@ -5,21 +5,34 @@
 
 #include "topology.h"
 
-/* Tell library and model that side number i now looks like this. */
-static void swap_adj(struct env *env, unsigned int i, const struct fo_adj *adj)
+/* "From the next burst on" is the soft path's promise; a backend with a queue to its device, or to the kernel, needs polls. */
+static void take_effect(struct env *env)
 {
+	if (env->caps.can & FO_CAP_WORKER)
+		return;
+	OK(env, fo_table_sync(env->table, 60000, &env->err));
+	env_settle(env);
+}
+
+/* Tell library and model that side number i now looks like this. */
+static void swap_adj(struct env *env, unsigned int i, const struct fo_adj *wanted)
+{
+	struct fo_adj adj = *wanted;
 	unsigned int n, d;
 
-	OK(env, fo_adj_update(env->table, env->adj_ids[i], adj, &env->err));
-	env->adjs[i] = *adj;
-	for (n = 0; n < env->model.n_flows; n++)
+	env_prepare_side(env, &adj);
+	for (n = 0; n < env->model.n_flows; n++) {
+		const struct model_flow *f = &env->flows[n];
+		struct fo_adj both[2];
+
 		for (d = 0; d < 2; d++)
-			if (env->flows[n].flow.adj[d] == env->adj_ids[i])
-				env->flows[n].adj[d] = *adj;
-	/* a backend with a queue to its device needs a poll; "from the next burst on" is the
-	 * soft path's promise */
-	if (!(env->caps.can & FO_CAP_WORKER))
-		env_settle(env);
+			both[d] = f->flow.adj[d] == env->adj_ids[i] ? adj : f->adj[d];
+		if (f->flow.adj[0] == env->adj_ids[i] || f->flow.adj[1] == env->adj_ids[i])
+			env_reroute(env, n, both);
+	}
+	OK(env, fo_adj_update(env->table, env->adj_ids[i], &adj, &env->err));
+	env->adjs[i] = adj;
+	take_effect(env);
 }
 
 static void next_hop_changes(struct env *env)
@@ -98,6 +111,7 @@ static void old_port_is_wrong_ingress(struct env *env)
 
 	env_spec(env, n, FO_REPLY, &spec);
 	adj.port = DMZ;
+	adj.l3_dev = 0;
 	swap_adj(env, 1, &adj);
 	packet = env_frame(env, n, FO_REPLY, &spec);
 	packet.in_port = WAN;
@@ -135,8 +149,9 @@ static void adj_calls(struct env *env)
 	fo_adj_id id, old;
 
 	side(&adj, DMZ, PLAIN);
-	adj.l3_dev = 5;
+	adj.l3_dev = 55;
 	adj.mtu = 1300;
+	env_prepare_side(env, &adj);
 	OK(env, fo_adj_add(env->table, &adj, &id, &env->err));
 	FO_INIT(&back);
 	OK(env, fo_adj_get(env->table, id, &back, &env->err));
@@ -244,8 +259,7 @@ SUITE_GROUP(group_adjacency, "adjacency", adjacency_cases);
 static void update(struct env *env, unsigned int n, uint32_t mask, const struct fo_flow *flow)
 {
 	OK(env, fo_flow_update(env->table, env->ids[n], mask, flow, &env->err));
-	if (!(env->caps.can & FO_CAP_WORKER))
-		env_settle(env);
+	take_effect(env);
 }
 
 static void get(struct env *env, unsigned int n, struct fo_flow_info *info)
@@ -357,7 +371,7 @@ static void new_adjacency(struct env *env)
 {
 	unsigned int n = usual(env), other = usual(env);
 	struct fo_flow change = env->flows[n].flow;
-	struct fo_adj adj;
+	struct fo_adj adj, both[2];
 	struct packet_spec spec;
 	struct rig_packet packet;
 
@@ -366,9 +380,11 @@ static void new_adjacency(struct env *env)
 	packet = env_frame(env, n, FO_REPLY, &spec);
 	side(&adj, DMZ, PLAIN);
 	change.adj[1] = env_adj(env, &adj);
+	both[0] = env->flows[n].adj[0];
+	both[1] = *env_adj_of(env, change.adj[1]);
+	env_reroute(env, n, both);
 	update(env, n, FO_UPDATE_ADJ, &change);
 	env->flows[n].flow.adj[1] = change.adj[1];
-	env->flows[n].adj[1] = adj;
 	env_pass(env, &packet, FO_R_WRONG_INGRESS);
 	env_traffic(env, n, FO_ORIGINAL, 2);
 	env_traffic(env, n, FO_REPLY, 1);
@@ -379,16 +395,10 @@ static void new_adjacency(struct env *env)
 
 static void wrong_updates_change_nothing(struct env *env)
 {
-	unsigned int n = usual(env), m;
-	struct fo_flow change = env->flows[n].flow, other = env->flows[n].flow;
+	unsigned int n = usual(env);
+	struct fo_flow change = env->flows[n].flow;
 	struct fo_flow_info before, after;
-	struct fo_adj adj;
 
-	side(&adj, DMZ, PLAIN);
-	other.adj[0] = env_adj(env, &adj);
-	side(&adj, SPARE, PLAIN);
-	other.adj[1] = env_adj(env, &adj);
-	m = env_add(env, &other);
 	get(env, n, &before);
 	REFUSED(env, fo_flow_update(env->table, env->ids[n], 1u << 30, &change, &env->err), -EINVAL,
 		FO_R_ARGUMENT, "mask");
@@ -410,14 +420,31 @@ static void wrong_updates_change_nothing(struct env *env)
 		FO_R_SIZE, "size");
 	REFUSED(env, fo_flow_update(env->table, env->ids[n], FO_UPDATE_TAG, NULL, &env->err), -EINVAL,
 		FO_R_ARGUMENT, "flow");
-	if (env->caps.can & FO_CAP_INGRESS) {
-		change = other;
-		change.tag = 5;
-		REFUSED(env,
-			fo_flow_update(env->table, env->ids[n], FO_UPDATE_TAG | FO_UPDATE_ADJ, &change,
-				       &env->err),
-			-EEXIST, FO_R_EXISTS, NULL);
-	}
+	get(env, n, &after);
+	REQUIRE(!memcmp(&before, &after, sizeof(before)));
+	env_traffic(env, n, FO_ORIGINAL, 1);
+	env_traffic(env, n, FO_REPLY, 1);
+}
+
+/* Told apart by their sides alone: one does not get the other's. */
+static void update_onto_a_taken_key(struct env *env)
+{
+	unsigned int n = usual(env), m;
+	struct fo_flow other = env->flows[n].flow, change;
+	struct fo_flow_info before, after;
+	struct fo_adj adj;
+
+	side(&adj, DMZ, PLAIN);
+	other.adj[0] = env_adj(env, &adj);
+	side(&adj, SPARE, PLAIN);
+	other.adj[1] = env_adj(env, &adj);
+	m = env_add(env, &other);
+	get(env, n, &before);
+	change = other;
+	change.tag = 5;
+	REFUSED(env,
+		fo_flow_update(env->table, env->ids[n], FO_UPDATE_TAG | FO_UPDATE_ADJ, &change, &env->err),
+		-EEXIST, FO_R_EXISTS, NULL);
 	get(env, n, &after);
 	REQUIRE(!memcmp(&before, &after, sizeof(before)));
 	env_traffic(env, n, FO_ORIGINAL, 1);
@@ -439,5 +466,8 @@ static const struct suite_case update_cases[] = {
 	{.name = "wrong_updates_change_nothing",
 	 .run = wrong_updates_change_nothing,
 	 .needs = FO_CAP_FLOW_UPDATE},
+	{.name = "update_onto_a_taken_key_is_refused",
+	 .run = update_onto_a_taken_key,
+	 .needs = FO_CAP_FLOW_UPDATE | FO_CAP_INGRESS},
 };
 SUITE_GROUP(group_update, "update", update_cases);

@@ -162,7 +162,7 @@ static unsigned int special(struct env *env)
 	side(&adj, SPARE, PLAIN);
 	flow.adj[1] = env_adj(env, &adj);
 	flow.tag = 99;
-	flow.scope = (env->caps.can & FO_CAP_SCOPE) ? 12 : 0;
+	flow.scope = (env->caps.can & FO_CAP_SCOPE) && (env->rig->features & RIG_SCOPES) ? 12 : 0;
 	return env_add(env, &flow);
 }
 
@@ -211,7 +211,7 @@ static void filters(struct env *env)
 	match.prefix_len = 32;
 	memcpy(match.prefix, f->flow.tuple[0].src, 4);
 	only(env, &match, n, "prefix /32");
-	if (env->caps.can & FO_CAP_SCOPE) {
+	if (f->flow.scope) {
 		match.mask = FO_MATCH_SCOPE;
 		match.scope = 12;
 		only(env, &match, n, "scope");
@@ -277,8 +277,10 @@ static void good_ones_are_in_effect(struct env *env)
 	int results[6], rc;
 	unsigned int i;
 
-	for (i = 0; i < 6; i++)
+	for (i = 0; i < 6; i++) {
 		usual_flow(env, &flows[i], i);
+		env_connect(env, &flows[i]);
+	}
 	flows[1].tuple[0].family = 9;
 	flows[3] = flows[2];
 	flows[4].adj[1] = 0x123456;
@@ -314,8 +316,10 @@ static void stride_and_no_results(struct env *env)
 	unsigned int i;
 
 	memset(flows, 0xff, sizeof(flows));
-	for (i = 0; i < 5; i++)
+	for (i = 0; i < 5; i++) {
 		usual_flow(env, &flows[i].flow, i);
+		env_connect(env, &flows[i].flow);
+	}
 	REQUIRE_EQ(fo_flow_add_many(env->table, &flows[0].flow, 5, sizeof(flows[0]), ids, NULL, NULL), 5);
 	for (i = 0; i < 5; i++)
 		env_know(env, &flows[i].flow, ids[i]);
@@ -370,8 +374,10 @@ static void full_in_the_middle(struct env *env)
 	int results[24];
 
 	REQUIRE(n + 3 <= 24);
-	for (i = 0; i < n + 3; i++)
+	for (i = 0; i < n + 3; i++) {
 		usual_flow(env, &flows[i], i);
+		env_connect(env, &flows[i]);
+	}
 	REQUIRE_EQ(fo_flow_add_many(env->table, flows, n + 3, 0, ids, results, NULL), n);
 	for (i = 0; i < n + 3; i++)
 		REQUIRE_EQ(results[i], i < n ? 0 : -ENOSPC);

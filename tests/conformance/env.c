@@ -92,24 +92,52 @@ int env_has(struct env *env, uint64_t caps, unsigned int n_encaps)
 	return !(caps & ~env->caps.can) && env->caps.max_encaps >= n_encaps;
 }
 
+void env_prepare_side(struct env *env, struct fo_adj *adj)
+{
+	char why[200];
+	unsigned int i;
+
+	for (i = 0; i < adj->n_encaps && i < FO_MAX_ENCAPS && !(env->rig->features & RIG_PRIORITY); i++)
+		adj->encap[i].pcp = adj->encap[i].dei = 0;
+	if (env->rig->side && env->rig->side(env->state, adj, why, sizeof(why)))
+		FAIL("the rig could not make this side: %s", why);
+}
+
 fo_adj_id env_adj(struct env *env, const struct fo_adj *adj)
 {
 	struct fo_adj *copy = &env->adjs[env->n_adjs];
 	fo_adj_id id = 0;
-	char why[200];
-	unsigned int i;
 
 	REQUIRE(env->n_adjs < ENV_MAX_ADJ);
 	*copy = *adj;
-	for (i = 0; i < copy->n_encaps && i < FO_MAX_ENCAPS && !(env->rig->features & RIG_PRIORITY); i++)
-		copy->encap[i].pcp = copy->encap[i].dei = 0;
-	if (env->rig->side && env->rig->side(env->state, copy, why, sizeof(why)))
-		FAIL("the rig could not make this side: %s", why);
+	env_prepare_side(env, copy);
 	OK(env, fo_adj_add(env->table, copy, &id, &env->err));
 	REQUIRE(id != 0);
 	env->adj_ids[env->n_adjs] = id;
 	env->n_adjs++;
 	return id;
+}
+
+void env_reroute(struct env *env, unsigned int n, const struct fo_adj adj[2])
+{
+	char why[200];
+
+	memcpy(env->flows[n].adj, adj, sizeof(env->flows[n].adj));
+	if (env->rig->reroute && env->rig->reroute(env->state, &env->flows[n].flow, adj, why, sizeof(why)))
+		FAIL("the rig could not send the connection elsewhere: %s", why);
+}
+
+void env_port_set(struct env *env, uint32_t number, unsigned int state)
+{
+	struct fo_port port;
+	char why[200];
+
+	FO_INIT(&port);
+	port.port = number;
+	port.state = state;
+	if (env->rig->port && env->rig->port(env->state, &port, why, sizeof(why)))
+		FAIL("the rig could not change the port: %s", why);
+	OK(env, fo_port_set(env->table, &port, &env->err));
 }
 
 const struct fo_adj *env_adj_of(const struct env *env, fo_adj_id id)

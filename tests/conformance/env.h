@@ -60,6 +60,12 @@ const struct fo_adj *env_adj_of(const struct env *env, fo_adj_id id);
 /* Add to the table and the model, wait until it is in the short cut. Returns the index of flow
  * and id. */
 unsigned int env_add(struct env *env, const struct fo_flow *flow);
+/* A side as the rig can have it: its devices made, its l3_dev set. */
+void env_prepare_side(struct env *env, struct fo_adj *adj);
+/* Flow n goes by these sides from now on: where the rig has a slow path, that knows it first. */
+void env_reroute(struct env *env, unsigned int n, const struct fo_adj adj[2]);
+/* fo_port_set(), and the rig's device with it. */
+void env_port_set(struct env *env, uint32_t number, unsigned int state);
 /* Bring about the connection of a flow that is to be added, where the backend looks for it. */
 void env_connect(struct env *env, const struct fo_flow *flow);
 /* Put a flow that the table has under this id into the model. */

@@ -9,6 +9,7 @@
 #ifndef CONFORMANCE_RIG_H
 #define CONFORMANCE_RIG_H
 
+#include "exceptions.h"
 #include "flowoffload.h"
 
 /* What a rig can show. A case that needs more than a rig can show is skipped with that reason. */
@@ -21,8 +22,9 @@
 #define RIG_FLOW_IDS (1u << 6) /* rig_result.flow is filled */
 #define RIG_ALLOC    (1u << 7) /* fo_table_options.allocator sees every allocation of the backend */
 #define RIG_PRIORITY (1u << 8) /* tags arrive with any priority and leave with the side's */
-#define RIG_CSUM     (1u << 9) /* of RIG_META, partial checksums of TCP and UDP as kernels make them */
-#define RIG_GSO	     (1u << 10) /* of RIG_META, GSO frames of TCP as kernels make them */
+#define RIG_OVERSIZE (1u << 9) /* frames come in that are longer than the port's side may send */
+#define RIG_CSUM     (1u << 10) /* of RIG_META, partial checksums of TCP and UDP as kernels make them */
+#define RIG_GSO	     (1u << 11) /* of RIG_META, GSO frames of TCP as kernels make them */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
@@ -64,6 +66,8 @@ struct rig {
 	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
 	unsigned int features; /* RIG_ bits */
 	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
+	const struct rig_exception
+		*exceptions; /* (may be NULL) where its kernel is known to break the contract */
 
 	/* Get ready for one table: fill in options->backend, backend_options, clock_ms,
 	 * allocator as needed; the case has set the rest (ports, capacity, needs, timeouts).
@@ -89,6 +93,13 @@ struct rig {
 	 * it. adj: of both sides. 0, or -1 with why. */
 	int (*connection)(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why,
 			  size_t why_size);
+	/* (may be NULL) a connection that was brought about goes by these sides from now on: have the slow path
+	 * send it there. The table is told next. 0, or -1 with why. */
+	int (*reroute)(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why,
+		       size_t why_size);
+	/* (may be NULL) a port goes down, away or up: do so with its device. The table is told next. 0, or -1 with
+	 * why. */
+	int (*port)(void *state, const struct fo_port *port, char *why, size_t why_size);
 	/* (may be NULL) let the device finish what is in flight; the suite polls the table in
 	 * between. */
 	void (*settle)(void *state);

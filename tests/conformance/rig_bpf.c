@@ -153,7 +153,7 @@ const struct rig rig_bpf_tc = {
 	.name = "bpf-tc",
 	.about = "the BPF program at TC ingress, real packets over veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_EGRESS_QDISC,
-	.features = RIG_BURSTS | RIG_CSUM | RIG_GSO,
+	.features = RIG_BURSTS | RIG_OVERSIZE | RIG_CSUM | RIG_GSO,
 	.open = open_tc,
 	RIG_BPF,
 };
@@ -162,7 +162,7 @@ const struct rig rig_bpf_xdp = {
 	.name = "bpf-xdp",
 	.about = "the BPF program at native XDP of veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_CRASH_GONE,
-	.features = RIG_BURSTS,
+	.features = RIG_BURSTS | RIG_OVERSIZE,
 	.open = open_xdp,
 	RIG_BPF,
 };
@@ -171,7 +171,7 @@ const struct rig rig_bpf_generic = {
 	.name = "bpf-generic",
 	.about = "the BPF program at generic XDP of veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_CRASH_GONE,
-	.features = RIG_BURSTS,
+	.features = RIG_BURSTS | RIG_OVERSIZE,
 	.open = open_generic,
 	RIG_BPF,
 };

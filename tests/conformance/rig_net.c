@@ -108,7 +108,8 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 		return -1;
 	}
 	net->backend = backend;
-	net->home = net->router = net->wires = net->tap = net->rtnetlink = -1;
+	net->home = net->router = net->wires = net->arrivals = net->tap = net->rtnetlink = -1;
+	net->rulesets = net->conntrack = -1;
 	take_ports(net, options);
 	net->results = calloc(BURST, sizeof(*net->results));
 	if (!net->results || net_devices_open(net) || net_wire_open(net) || router(net) ||
@@ -195,6 +196,19 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 		out->frame = keep->bytes;
 		out->length = keep->length;
 	}
+	if (net->late)
+		snprintf(out->violation, sizeof(out->violation), "of an earlier packet %u more came out",
+			 net->late);
+}
+
+/* Only where the slow path puts flows on the short cut. new: there may be some that never were. */
+static int take_up(struct net *net, int new)
+{
+	if (!net->table || net->rulesets < 0)
+		return 0;
+	if (net_kernel_refreshes(net))
+		return -1;
+	return new || net->taken_up != net->refreshes ? net_router_take_up(net) : 0;
 }
 
 int net_inject(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n)
@@ -204,10 +218,15 @@ int net_inject(void *state, const struct rig_packet *in, struct rig_result *out,
 
 	if (n > BURST)
 		return -1;
+	if (take_up(net, 0)) {
+		fprintf(stderr, "rig: %s\n", net->why);
+		return -1;
+	}
 	for (i = 0; i < n; i++) {
-		net->tapped = 0;
-		net->n_out = 0;
-		if (has_port(net, in[i].in_port) && net_carry(net, &in[i])) {
+		if (!has_port(net, in[i].in_port)) {
+			net->tapped = 0;
+			net->n_out = 0;
+		} else if (net_carry(net, &in[i])) {
 			fprintf(stderr, "rig: %s\n", net->why);
 			return -1;
 		}
@@ -227,23 +246,49 @@ int net_prepare_side(void *state, struct fo_adj *adj, char *why, size_t why_size
 	return -1;
 }
 
+static int both_sides(struct net *net, const struct fo_adj *adj, uint32_t side[2])
+{
+	unsigned int d;
+
+	for (d = 0; d < 2; d++) {
+		struct fo_adj copy = adj[d];
+
+		if (net_side(net, &copy, &side[d]))
+			return -1;
+	}
+	return 0;
+}
+
 int net_connect(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why, size_t why_size)
 {
 	struct net *net = state;
 	uint32_t side[2];
-	unsigned int d;
-	int rc = 0;
 
-	for (d = 0; !rc && d < 2; d++) {
-		struct fo_adj copy = adj[d];
+	if (!both_sides(net, adj, side) && !net_router_connect(net, flow, side))
+		return 0;
+	snprintf(why, why_size, "%s", net->why);
+	return -1;
+}
 
-		rc = net_side(net, &copy, &side[d]);
-	}
-	if (!rc)
-		rc = net_router_connect(net, flow, side);
-	if (rc)
-		snprintf(why, why_size, "%s", net->why);
-	return rc;
+int net_reroute(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why, size_t why_size)
+{
+	struct net *net = state;
+	uint32_t side[2];
+
+	if (!both_sides(net, adj, side) && !net_router_move(net, flow, side))
+		return 0;
+	snprintf(why, why_size, "%s", net->why);
+	return -1;
+}
+
+int net_set_port(void *state, const struct fo_port *port, char *why, size_t why_size)
+{
+	struct net *net = state;
+
+	if (!net_port(net, port))
+		return 0;
+	snprintf(why, why_size, "%s", net->why);
+	return -1;
 }
 
 void net_settle(void *state)
@@ -253,7 +298,7 @@ void net_settle(void *state)
 
 	if (!net->table)
 		return;
-	if (net_router_kick(net))
+	if (take_up(net, 1))
 		fprintf(stderr, "rig: %s\n", net->why);
 	fd.fd = fo_table_fd(net->table);
 	if (fd.fd >= 0)

@@ -8,6 +8,7 @@
  * rig_net_route.c    where the packets of a side go
  * rig_net_wire.c     raw sockets at the neighbours' ends; the tap behind the short cut
  * rig_net_router.c   what makes the slow path do what a flow says: marks, routes, NAT, and real packets first
+ * rig_net_kernel.c   what the kernel says of the short cut: conntrack's bit, flowtables made anew
  *
  * A rig of one backend (rig_nft.c, rig_bpf.c) adds a name and what that backend must have.
  * */
@@ -26,15 +27,18 @@ struct nft_ctx;
 /* One side as its devices stand: a way out of the router. */
 struct net_side {
 	struct fo_adj adj;
-	uint32_t device; /* ifindex of the L3 device */
-	char name[16];	 /* its name */
-	int first;	 /* of this device: the one that routes by device alone lead to */
+	uint32_t device;     /* ifindex of the L3 device */
+	char name[16];	     /* its name */
+	unsigned int shaped; /* when the device got the MTU and address of this side; 0: it has not */
+	int first;	     /* of this device: the one that routes by device alone lead to */
 };
 
 /* One connection that was brought about. */
 struct net_connection {
 	struct fo_tuple tuple[2];
 	uint32_t side[2];
+	fo_flow_id flow;      /* the one that was last put on the short cut */
+	unsigned int refresh; /* net->refreshes by then */
 };
 
 /* What came out at a neighbour's end. */
@@ -55,17 +59,26 @@ struct net {
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
-	int wire[NET_PORTS]; /* raw socket at the neighbour's end of that port */
-	int offloads;	     /* frames carry what a sender left to its device */
+	int wire[NET_PORTS];	    /* raw socket at the neighbour's end of that port */
+	int wire_index[NET_PORTS];  /* ... and its ifindex there */
+	uint8_t is_down[NET_PORTS]; /* nobody can send into it */
+	int arrivals;		    /* raw socket at all those ends */
+	int offloads;		    /* frames carry what a sender left to its device */
 	int rtnetlink;
 	int tap;	 /* netlink: frames behind the short cut */
 	uint64_t marker; /* number of the last frame sent to see that all before it is through */
 	int session[3 * NET_SESSIONS]; /* descriptors that PPPoE devices live by */
 	unsigned int n_sessions;
 	struct nft_ctx *nft;
-	uint64_t ahead_ms; /* the table's clock before the real one */
+	int rulesets;		/* netlink: changes of the ruleset */
+	int conntrack;		/* netlink: entries, one by one */
+	unsigned int refreshes; /* how often the kernel had to let go of everything */
+	unsigned int taken_up;	/* by how many of them flows were put back; see net_router_take_up() */
+	uint64_t longest_us;	/* that the kernel took to let go of a flow */
+	uint64_t ahead_ms;	/* the table's clock before the real one */
 	struct fo_table *table;
 	unsigned int n_sides;
+	unsigned int shapes; /* counts net_side.shaped */
 	struct net_side side[NET_SIDES];
 	struct net_connection *connection;
 	unsigned int n_connections;
@@ -75,6 +88,7 @@ struct net {
 	struct net_frame seen; /* as it did */
 	unsigned int n_out;    /* frames that came out, counted; the first is kept */
 	struct net_frame out;
+	unsigned int late; /* frames that came out after one that was on the short cut and out already */
 	/* results of an inject() stay until the next */
 	struct net_frame *results;
 	char why[160]; /* of the last failure */
@@ -88,6 +102,8 @@ int net_fail(struct net *net, const char *format, ...) __attribute__((format(pri
 int net_enter(struct net *net, int namespace_fd);
 int net_devices_open(struct net *net);
 void net_devices_close(struct net *net);
+/* A port's device goes down or up. */
+int net_port(struct net *net, const struct fo_port *port);
 /* The side's number; devices and routes are made where they are not there yet. Sets adj->l3_dev. */
 int net_side(struct net *net, struct fo_adj *adj, uint32_t *out);
 
@@ -99,8 +115,12 @@ void net_pppoe_close(struct net *net);
  * leads to is given, not asked for. A look-up by device alone, as nf_flowtable does for the way back, finds the first side
  * of that device. */
 int net_route_open(struct net *net);
+/* Until the kernel itself knows that a device is up or down. */
+int net_link_wait(struct net *net, uint32_t device, int up);
 void net_route_close(struct net *net);
 int net_route_add(struct net *net, const struct net_side *side, unsigned int n);
+/* After its device was down: the kernel forgot everything but the rules. */
+int net_route_restore(struct net *net, const struct net_side *side, unsigned int n);
 
 /* rig_net_wire.c */
 int net_wire_open(struct net *net);
@@ -116,8 +136,21 @@ int net_router_open(struct net *net);
 void net_router_close(struct net *net);
 int net_router_run(struct net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int net_router_connect(struct net *net, const struct fo_flow *flow, const uint32_t *side);
-/* A packet of each connection that the table has not seen on the short cut yet. */
-int net_router_kick(struct net *net);
+/* By other sides from now on. */
+int net_router_move(struct net *net, const struct fo_flow *flow, const uint32_t *side);
+/* Put each connection that the table has and that is new, or was let go of with all others since, on the short cut: by the
+ * one packet that it takes. */
+int net_router_take_up(struct net *net);
+
+/* rig_net_kernel.c: opened in the router */
+int net_kernel_open(struct net *net);
+void net_kernel_close(struct net *net);
+/* Count what was told into net->refreshes. */
+int net_kernel_refreshes(struct net *net);
+/* Does the connection's entry say that it is on the short cut? */
+int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out);
+/* A connection that FIN or RST ended can be opened again when conntrack's time for it is over: it is over now. */
+int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple);
 
 /* rig_net.c: struct rig's functions; a rig has an open() of its own, which names the backend. */
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size);
@@ -133,6 +166,9 @@ uint64_t net_now_ms(void *state);
 int net_prepare_side(void *state, struct fo_adj *adj, char *why, size_t why_size);
 int net_connect(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why,
 		size_t why_size);
+int net_reroute(void *state, const struct fo_flow *flow, const struct fo_adj *adj, char *why,
+		size_t why_size);
+int net_set_port(void *state, const struct fo_port *port, char *why, size_t why_size);
 void net_settle(void *state);
 
 #endif /* CONFORMANCE_RIG_NET_H */

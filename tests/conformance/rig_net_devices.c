@@ -150,6 +150,8 @@ static int raise_wires(struct net *net)
 		net_fail(net, "a wire cannot be raised: %m");
 	if (fd >= 0)
 		close(fd);
+	for (i = 0; !rc && i < net->n_ports; i++)
+		rc = net_link_wait(net, net->port[i], 1);
 	return rc;
 }
 
@@ -226,15 +228,16 @@ static int add_vlan(struct net *net, struct net_side *side, const char *below, c
 
 static int add_bridge(struct net *net, struct net_side *side)
 {
+	const uint8_t *mac = side->adj.own_mac;
+
 	snprintf(side->name, sizeof(side->name), "br%u", side->adj.l3_dev);
 	if (device_number(net, side->name))
 		return 0;
-	return net_ip(
-		net,
-		"link add %s index %u type bridge\nlink set %s address 02:f0:00:00:%02x:01\nlink set p%u "
-		"master %s\nlink set %s up\n",
-		side->name, side->adj.l3_dev, side->name, side->adj.port, side->adj.port, side->name,
-		side->name);
+	return net_ip(net,
+		      "link add %s index %u type bridge\nlink set %s address "
+		      "%02x:%02x:%02x:%02x:%02x:%02x\nlink set p%u master %s\nlink set %s up\n",
+		      side->name, side->adj.l3_dev, side->name, mac[0], mac[1], mac[2], mac[3], mac[4],
+		      mac[5], side->adj.port, side->name, side->name);
 }
 
 static const struct net_side *side_of_device(const struct net *net, const char *name)
@@ -264,10 +267,64 @@ static int make_devices(struct net *net, struct net_side *side)
 			continue;
 		}
 		if (net_pppoe_add(net, side, side->adj.encap[i].id, below) ||
-		    net_ip(net, "link set %s mtu %u up\n", side->name, side->adj.mtu))
+		    net_ip(net, "link set %s up\n", side->name))
 			return -1;
 	}
-	return side->adj.mtu == 1500 ? 0 : net_ip(net, "link set %s mtu %u\n", side->name, side->adj.mtu);
+	return 0;
+}
+
+static int is_session(const struct net_side *side)
+{
+	return side->adj.n_encaps && side->adj.encap[side->adj.n_encaps - 1].kind == FO_ENCAP_PPPOE;
+}
+
+/* Of a device that nobody asked for anything else. */
+#define USUAL_MTU 1500u
+
+/* The side that a device has its MTU and address of; NULL: its own. */
+static struct net_side *shape_of(struct net *net, const char *name)
+{
+	struct net_side *last = NULL;
+	unsigned int i;
+
+	for (i = 0; i < net->n_sides; i++)
+		if (!strcmp(net->side[i].name, name) && net->side[i].shaped > (last ? last->shaped : 0))
+			last = &net->side[i];
+	return last;
+}
+
+static int fits(struct net *net, const struct net_side *side, const char *port)
+{
+	const uint8_t usual[6] = {0x02, 0xf0, 0, 0, (uint8_t)side->adj.port, 0x01};
+	const struct net_side *now = shape_of(net, side->name), *below = shape_of(net, port);
+
+	if (side->adj.mtu > (below ? below->adj.mtu : USUAL_MTU))
+		return 0;
+	return side->adj.mtu == (now ? now->adj.mtu : USUAL_MTU) &&
+	       !memcmp(side->adj.own_mac, now ? now->adj.own_mac : usual, 6);
+}
+
+/* Give its device the MTU and the address that this side has; what it stands on is not narrower. */
+static int shape(struct net *net, struct net_side *side)
+{
+	const uint8_t *mac = side->adj.own_mac;
+	char address[64] = "", port[16];
+	struct net_side *below;
+
+	snprintf(port, sizeof(port), "p%u", side->adj.port);
+	if (fits(net, side, port))
+		return 0;
+	below = shape_of(net, port);
+	if (below)
+		below->shaped = 0;
+	side->shaped = ++net->shapes;
+	net->refreshes++;
+	if (!is_session(side))
+		snprintf(address, sizeof(address), "address %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+			 mac[2], mac[3], mac[4], mac[5]);
+	return net_ip(net, "link set %s mtu %u\nlink set %s mtu %u %s\n", port,
+		      side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, side->name, side->adj.mtu,
+		      address);
 }
 
 int net_side(struct net *net, struct fo_adj *adj, uint32_t *out)
@@ -280,7 +337,7 @@ int net_side(struct net *net, struct fo_adj *adj, uint32_t *out)
 			continue;
 		adj->l3_dev = net->side[i].device;
 		*out = i;
-		return 0;
+		return shape(net, &net->side[i]);
 	}
 	if (net->n_sides == NET_SIDES)
 		return net_fail(net, "too many sides");
@@ -294,5 +351,40 @@ int net_side(struct net *net, struct fo_adj *adj, uint32_t *out)
 	side->first = !side_of_device(net, side->name);
 	adj->l3_dev = side->device;
 	*out = net->n_sides++;
-	return net_route_add(net, side, *out);
+	/* Nobody negotiates a session: its device has no state of its own. */
+	if (!is_session(side) && net_link_wait(net, side->device, 1))
+		return -1;
+	/* With new routes the kernel looks for all ways again: it lets go of what is on the short cut. */
+	net->refreshes++;
+	return shape(net, side) || net_route_add(net, side, *out) ? -1 : 0;
+}
+
+/* ---- Ports that go and come ------------------------------------------------------------------------------ */
+
+static int restore_routes(struct net *net, uint32_t port)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_sides; i++)
+		if (net->side[i].adj.port == port && net_route_restore(net, &net->side[i], i))
+			return -1;
+	return 0;
+}
+
+/* A device that is gone is as good as one that is down, and can come back. */
+int net_port(struct net *net, const struct fo_port *port)
+{
+	int up = port->state == FO_PORT_UP;
+	unsigned int i = 0;
+
+	while (i < net->n_ports && net->port[i] != port->port)
+		i++;
+	if (i == net->n_ports || net->is_down[i] == !up)
+		return 0;
+	net->is_down[i] = !up;
+	if (net_ip(net, "link set p%u %s\n", port->port, up ? "up" : "down") ||
+	    net_link_wait(net, port->port, up))
+		return -1;
+	net->refreshes++;
+	return up ? restore_routes(net, port->port) : 0;
 }

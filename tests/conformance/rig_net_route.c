@@ -8,17 +8,23 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
 
 /* Numbers of our tables of routes begin here; a mark is the side's number and one. */
-#define TABLE_0	  1000u
-#define BY_MARK	  200u
-#define BY_DEVICE 100u
+#define TABLE_0 1000u
+/* For a link to change; only one that never does takes so long. */
+#define PATIENCE_MS 60000u
+#define BY_MARK	    200u
+#define BY_DEVICE   100u
+/* RFC 8200, section 5 */
+#define IPV6_LEAST 1280u
 
 struct family {
 	uint8_t af;
@@ -87,6 +93,53 @@ static int finish(struct net *net, const struct nlmsghdr *nlh, const char *what)
 	return answer.error.error ? net_fail(net, "%s: %m", what) : 0;
 }
 
+/* ---- Links ----------------------------------------------------------------------------------------------- */
+
+static int operstate(struct net *net, uint32_t device, unsigned int *out)
+{
+	char room[4096];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
+	struct ifinfomsg *header;
+	const struct nlattr *attr;
+	ssize_t size;
+
+	nlh->nlmsg_type = RTM_GETLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
+	header->ifi_index = (int)device;
+	if (send(net->rtnetlink, nlh, nlh->nlmsg_len, 0) != (ssize_t)nlh->nlmsg_len)
+		return net_fail(net, "a device cannot be asked for: %m");
+	size = recv(net->rtnetlink, room, sizeof(room), 0);
+	if (size < (ssize_t)sizeof(*nlh) || !mnl_nlmsg_ok(nlh, (int)size) || nlh->nlmsg_type != RTM_NEWLINK)
+		return net_fail(net, "there is no device %u", device);
+	mnl_attr_for_each(attr, nlh, sizeof(*header))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_OPERSTATE)
+			*out = mnl_attr_get_u8(attr);
+	}
+	return 0;
+}
+
+/* The kernel tells itself of a link that came or went up to a second later, and forgets its cached routes then: flows that
+ * were put on the short cut before would have to be put there again. */
+int net_link_wait(struct net *net, uint32_t device, int up)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	unsigned int i, state = IF_OPER_UNKNOWN;
+
+	for (i = 0; i < PATIENCE_MS; i++) {
+		if (operstate(net, device, &state))
+			return -1;
+		if ((state == IF_OPER_UP) == up)
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return net_fail(net, "device %u is not %s within %u s", device, up ? "up" : "down",
+			PATIENCE_MS / 1000);
+}
+
+/* ---- Ways ------------------------------------------------------------------------------------------------ */
+
 static int is_ppp(const struct net_side *side)
 {
 	return side->adj.n_encaps && side->adj.encap[side->adj.n_encaps - 1].kind == FO_ENCAP_PPPOE;
@@ -144,20 +197,32 @@ static int add_rule(struct net *net, const struct net_side *side, const struct f
 	return finish(net, nlh, "the rule of a side");
 }
 
-int net_route_add(struct net *net, const struct net_side *side, unsigned int n)
+static int add_way(struct net *net, const struct net_side *side, unsigned int n, int with_rules)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	unsigned int i;
 
-	for (i = 0; i < 2; i++) {
+	/* Below its least MTU there is no IPv6 on a device. */
+	for (i = 0; i < (side->adj.mtu < IPV6_LEAST ? 1u : 2u); i++) {
 		struct family f;
 
 		family_of(&f, families[i], n);
 		/* At the other end of a PPP device there is one neighbour, without an address. */
-		if ((!is_ppp(side) && add_neighbour(net, side, &f)) ||
-		    add_route(net, side, &f, TABLE_0 + n) || add_rule(net, side, &f, n + 1, TABLE_0 + n) ||
-		    (side->first && add_rule(net, side, &f, 0, TABLE_0 + n)))
+		if ((!is_ppp(side) && add_neighbour(net, side, &f)) || add_route(net, side, &f, TABLE_0 + n))
+			return -1;
+		if (with_rules && (add_rule(net, side, &f, n + 1, TABLE_0 + n) ||
+				   (side->first && add_rule(net, side, &f, 0, TABLE_0 + n))))
 			return -1;
 	}
 	return 0;
+}
+
+int net_route_add(struct net *net, const struct net_side *side, unsigned int n)
+{
+	return add_way(net, side, n, 1);
+}
+
+int net_route_restore(struct net *net, const struct net_side *side, unsigned int n)
+{
+	return add_way(net, side, n, 0);
 }

@@ -17,7 +17,6 @@
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -29,26 +28,37 @@
 #define MARKER_TYPE 0x88b5 /* local experiments */
 #define MARKER_SIZE 60u
 /* For a marker to come through; only a rig that is broken waits so long. */
-#define PATIENCE_MS 30000
+#define PATIENCE_S 30
 
 static uint8_t buffer[PACKET_MAX + 4096];
 
 /* ---- Sockets --------------------------------------------------------------------------------------------- */
 
+/* To send: it hears nothing. */
 static int open_wire(struct net *net, unsigned int i)
 {
-	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int on = 1, size = 4 << 20, fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	struct sockaddr_ll to = {.sll_family = AF_PACKET};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	char name[16];
 
 	net->wire[i] = fd;
 	snprintf(name, sizeof(name), "w%u", net->port[i]);
-	to.sll_ifindex = (int)if_nametoindex(name);
-	if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof(to)) ||
-	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) ||
+	net->wire_index[i] = to.sll_ifindex = (int)if_nametoindex(name);
+	if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof(to)))
+		return net_fail(net, "a packet socket on %s cannot be made: %m", name);
+	return 0;
+}
+
+/* Everything that comes out of the router, by whatever port. */
+static int open_arrivals(struct net *net)
+{
+	int on = 1, size = 8 << 20, fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+
+	net->arrivals = fd;
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
-		return net_fail(net, "a packet socket on %s cannot be made: %m", name);
+		return net_fail(net, "a packet socket for what comes out cannot be made: %m");
 	return 0;
 }
 
@@ -95,10 +105,12 @@ static int ask_tap(struct net *net, uint8_t command)
 static int open_tap(struct net *net)
 {
 	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+	struct timeval patience = {.tv_sec = PATIENCE_S};
 	int size = 8 << 20;
 
 	net->tap = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	if (net->tap < 0 || bind(net->tap, (struct sockaddr *)&any, sizeof(any)) ||
+	    setsockopt(net->tap, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
 	    setsockopt(net->tap, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		return net_fail(net, "a netlink socket for the tap cannot be made: %m");
 	return ask_tap(net, NFULNL_CFG_CMD_BIND) || ask_tap(net, 0) ? -1 : 0;
@@ -129,6 +141,8 @@ int net_wire_open(struct net *net)
 	for (i = 0; !rc && i < net->n_ports; i++)
 		rc = open_wire(net, i);
 	if (!rc)
+		rc = open_arrivals(net);
+	if (!rc)
 		rc = net_enter(net, net->router) || open_tap(net) || stay_here(net);
 	if (net_enter(net, net->home))
 		return -1;
@@ -142,6 +156,8 @@ void net_wire_close(struct net *net)
 	for (i = 0; i < net->n_ports; i++)
 		if (net->wire[i] > 0)
 			close(net->wire[i]);
+	if (net->arrivals >= 0)
+		close(net->arrivals);
 	if (net->tap >= 0)
 		close(net->tap);
 }
@@ -168,8 +184,18 @@ static const struct tpacket_auxdata *auxdata(struct msghdr *msg)
 	return NULL;
 }
 
-/* One frame from a wire. 1, 0 when there is none, -1. */
-static int receive(struct net *net, unsigned int i, struct net_frame *out)
+static uint32_t port_of(const struct net *net, int wire_index)
+{
+	unsigned int i;
+
+	for (i = 0; i < net->n_ports; i++)
+		if (net->wire_index[i] == wire_index)
+			return net->port[i];
+	return 0;
+}
+
+/* One frame that came out. 1, 0 when there is none, -1. */
+static int receive(struct net *net, struct net_frame *out)
 {
 	union {
 		struct cmsghdr align;
@@ -178,14 +204,19 @@ static int receive(struct net *net, unsigned int i, struct net_frame *out)
 	struct virtio_net_hdr left = {0};
 	struct iovec iov[2] = {{&left, net->offloads ? sizeof(left) : 0},
 			       {out->bytes, sizeof(out->bytes) - 4}};
-	struct msghdr msg = {
-		.msg_iov = iov, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof(control)};
-	ssize_t got = recvmsg(net->wire[i], &msg, MSG_DONTWAIT);
+	struct sockaddr_ll from = {.sll_ifindex = 0};
+	struct msghdr msg = {.msg_name = &from,
+			     .msg_namelen = sizeof(from),
+			     .msg_iov = iov,
+			     .msg_iovlen = 2,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	ssize_t got = recvmsg(net->arrivals, &msg, MSG_DONTWAIT);
 	const struct tpacket_auxdata *aux;
 
 	if (got < 0)
 		return errno == EAGAIN ? 0 : net_fail(net, "recvmsg: %m");
-	out->port = net->port[i];
+	out->port = port_of(net, from.sll_ifindex);
 	out->length = (uint32_t)got - (uint32_t)iov[0].iov_len;
 	out->flags = left.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM ? FO_PKT_CSUM_PARTIAL : 0;
 	out->csum_start = out->flags ? left.csum_start : 0;
@@ -201,17 +232,12 @@ static int receive(struct net *net, unsigned int i, struct net_frame *out)
 static int collect(struct net *net)
 {
 	static struct net_frame frame;
-	unsigned int i;
 	int rc;
 
-	for (i = 0; i < net->n_ports; i++) {
-		while ((rc = receive(net, i, &frame)) > 0)
-			if (net->n_out++ == 0)
-				net->out = frame;
-		if (rc < 0)
-			return -1;
-	}
-	return 0;
+	while ((rc = receive(net, &frame)) > 0)
+		if (net->n_out++ == 0)
+			net->out = frame;
+	return rc;
 }
 
 /* ---- The tap --------------------------------------------------------------------------------------------- */
@@ -297,19 +323,24 @@ static int take_tapped(struct net *net, const struct nlmsghdr *nlh, int *marked)
 	return 0;
 }
 
+/* Waits for something to read. */
 static int read_tap(struct net *net, int *marked)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buffer;
-	ssize_t size = recv(net->tap, buffer, sizeof(buffer), MSG_DONTWAIT);
+	ssize_t size = recv(net->tap, buffer, sizeof(buffer), 0);
 	int left = (int)size;
 
+	if (size < 0 && errno == EINTR)
+		return 0;
 	if (size < 0)
-		return errno == EAGAIN ? 0 : net_fail(net, "the tap: %m");
+		return errno == EAGAIN
+			       ? net_fail(net, "a marker did not come through within %u s", PATIENCE_S)
+			       : net_fail(net, "the tap: %m");
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 		if (nlh->nlmsg_type == (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET) &&
 		    take_tapped(net, nlh, marked))
 			return -1;
-	return 1;
+	return 0;
 }
 
 /* ---- In, and through ------------------------------------------------------------------------------------- */
@@ -338,12 +369,11 @@ static int push(struct net *net, unsigned int i, const struct rig_packet *packet
 		       : net_fail(net, "a frame of %u bytes cannot be sent: %m", packet->length);
 }
 
-/* All that was sent before is through when this returns. */
+/* All that was sent before was dealt with when this returns. */
 static int barrier(struct net *net, unsigned int i)
 {
 	uint8_t frame[MARKER_SIZE] = {0x02, 0xf0, 0, 0, 0, 0xfe, 0x02, 0xf0, 0, 0, 0, 0xfd};
 	const struct rig_packet marker = {.frame = frame, .length = sizeof(frame)};
-	struct pollfd fd = {.fd = net->tap, .events = POLLIN};
 	int marked = 0;
 
 	net->marker++;
@@ -351,16 +381,9 @@ static int barrier(struct net *net, unsigned int i)
 	memcpy(frame + 14, &net->marker, sizeof(net->marker));
 	if (push(net, i, &marker))
 		return -1;
-	while (!marked) {
-		int rc = poll(&fd, 1, PATIENCE_MS);
-
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc <= 0)
-			return net_fail(net, "a marker did not come through port %u", net->port[i]);
-		if (read_tap(net, &marked) < 0)
+	while (!marked)
+		if (read_tap(net, &marked))
 			return -1;
-	}
 	return 0;
 }
 
@@ -369,9 +392,12 @@ int net_wire_offloads(struct net *net)
 	unsigned int i;
 	int on = 1;
 
-	for (i = 0; i < net->n_ports; i++)
-		if (setsockopt(net->wire[i], SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
-			return net_fail(net, "packet sockets say nothing of checksums: %m");
+	int rc = setsockopt(net->arrivals, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
+
+	for (i = 0; !rc && i < net->n_ports; i++)
+		rc = setsockopt(net->wire[i], SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
+	if (rc)
+		return net_fail(net, "packet sockets say nothing of checksums: %m");
 	net->offloads = 1;
 	return 0;
 }
@@ -379,20 +405,27 @@ int net_wire_offloads(struct net *net)
 int net_carry(struct net *net, const struct rig_packet *packet)
 {
 	unsigned int i = 0;
+	int fast;
 
 	while (i < net->n_ports && net->port[i] != packet->in_port)
 		i++;
 	if (i == net->n_ports)
 		return net_fail(net, "no port %u", packet->in_port);
-	/* What others said meanwhile is not this frame's doing. */
+	/* What the slow path said meanwhile is not this frame's doing; but of a frame on the short cut there is one. */
+	fast = net->n_out && !net->tapped;
+	net->n_out = 0;
 	if (collect(net))
 		return -1;
+	net->late += fast ? net->n_out : 0;
 	net->tapped = 0;
 	net->n_out = 0;
-	/* Too short for a frame at all: no wire takes it. */
-	if (packet->length < 14)
+	/* Too short for a frame at all, or nobody at the other end: no wire takes it. */
+	if (packet->length < 14 || net->is_down[i])
 		return 0;
-	if (push(net, i, packet) || barrier(net, i) || barrier(net, i))
+	if (push(net, i, packet) || barrier(net, i) || collect(net))
 		return -1;
-	return collect(net);
+	/* One that came out already is what there is to see; a second one would be late. */
+	if (net->n_out)
+		return 0;
+	return barrier(net, i) ? -1 : collect(net);
 }

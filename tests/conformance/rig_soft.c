@@ -263,7 +263,7 @@ const struct rig rig_soft = {
 		     FO_CAP_PUNT_RST | FO_CAP_PUNT_MAC | FO_CAP_CRASH_GONE | FO_CAP_GUARDS_VERIFIED |
 		     FO_CAP_COUNTERS_FAST | FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_CALLER_NEIGH,
 	.features = RIG_REASONS | RIG_META | RIG_CSUM | RIG_GSO | RIG_SCOPES | RIG_HEADROOM | RIG_BURSTS |
-		    RIG_CLOCK | RIG_FLOW_IDS | RIG_ALLOC | RIG_PRIORITY,
+		    RIG_CLOCK | RIG_FLOW_IDS | RIG_ALLOC | RIG_PRIORITY | RIG_OVERSIZE,
 	.open = soft_open,
 	.attach = soft_attach,
 	.detach = soft_detach,

@@ -5,6 +5,8 @@
 
 #include <fnmatch.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
 
 const struct suite_group *const run_groups[] = {
 	&group_bytes,
@@ -91,12 +93,45 @@ static void print_line(const struct run_options *options, enum run_outcome outco
 	fflush(stdout);
 }
 
+/* The exception that is made of this case on this kernel. */
+static const struct rig_exception *exception_of(const struct rig *rig, const char *name)
+{
+	unsigned int major = 0, minor = 0, kernel;
+	const struct rig_exception *at;
+	struct utsname system;
+
+	if (uname(&system) || sscanf(system.release, "%u.%u", &major, &minor) != 2)
+		return NULL;
+	kernel = EXCEPTION_KERNEL(major, minor);
+	for (at = rig->exceptions; at && at->name; at++)
+		if (run_matches(at->name, name) && kernel >= at->first && (!at->last || kernel <= at->last))
+			return at;
+	return NULL;
+}
+
+/* Only what fails just so is excused, and what holds is no exception. */
+static enum run_outcome excuse(const struct rig_exception *exception, enum run_outcome outcome, char *why,
+			       size_t why_size)
+{
+	if (outcome == RUN_OK) {
+		snprintf(why, why_size, "holds, but is listed as an exception: %s", exception->why);
+		return RUN_FAIL;
+	}
+	if (outcome != RUN_FAIL || !strstr(why, exception->seen))
+		return outcome;
+	snprintf(why, why_size, "exception: %s", exception->why);
+	return RUN_SKIP;
+}
+
 static enum run_outcome run_one(const struct run_options *options, const struct suite_case *c,
 				const char *name)
 {
 	char why[1024], text[1100];
+	const struct rig_exception *exception = exception_of(options->rig, name);
 	enum run_outcome outcome = run_case(options, c, why, sizeof(why));
 
+	if (exception)
+		outcome = excuse(exception, outcome, why, sizeof(why));
 	if (run_matches(options->expect_fail, name)) {
 		snprintf(text, sizeof(text), "%s%s",
 			 outcome == RUN_FAIL ? "fails, as expected: " : "should have failed ", why);

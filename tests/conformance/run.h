@@ -5,6 +5,7 @@
 
 #include "suite.h"
 
+/* Ends a case that hangs; on an emulated machine that is busy some take minutes. */
 #define RUN_TIMEOUT_S 600u
 
 enum run_outcome { RUN_OK, RUN_FAIL, RUN_SKIP };

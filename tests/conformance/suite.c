@@ -107,6 +107,7 @@ static void missing_features(const struct rig *rig, const struct suite_case *c)
 					    "flow ids",
 					    "an allocator hook",
 					    "priorities in tags",
+					    "frames longer than a port's MTU",
 					    "partial checksums",
 					    "GSO frames"};
 	unsigned int i;

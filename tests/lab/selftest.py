@@ -225,7 +225,7 @@ def main():
         probe = subprocess.run([RUN, kernel, "true"], env=dict(os.environ, LAB_RUNS=folder), capture_output=True,
                                timeout=PATIENCE, check=False)
         if probe.returncode == 77:
-            print(probe.stderr.decode())
+            print(probe.stderr.decode().strip())
             return 77
         for test in tests:
             with tempfile.TemporaryDirectory(dir=folder) as own:

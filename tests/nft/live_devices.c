@@ -3,6 +3,7 @@
 #include "live.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "netlink/netlink.h"
 
 static fo_flow_id add(struct world *world, struct pair *pair)
 {
@@ -94,7 +97,15 @@ static void stacked(struct world *world)
 	CHECK_INT(fo_adj_add(world->table, &adj, &wrong, &live_err), -EINVAL);
 	CHECK_INT(live_err.reason, FO_R_ADJACENCY);
 	adj.encap[0].id = 10;
+	/* The VLAN device writes the priority. */
+	adj.encap[0].pcp = 3;
+	CHECK_INT(fo_adj_add(world->table, &adj, &wrong, &live_err), -EOPNOTSUPP);
+	CHECK(strstr(live_err.text, "egress-qos-map"));
+	world_run("ip link set s0.10 type vlan egress-qos-map 0:3");
 	OK(fo_adj_add(world->table, &adj, &world->adj[1], &live_err));
+	adj.encap[0].dei = 1;
+	CHECK_INT(fo_adj_add(world->table, &adj, &wrong, &live_err), -EOPNOTSUPP);
+	adj.encap[0].dei = 0;
 	adj.mtu = 1400;
 	CHECK_INT(fo_adj_add(world->table, &adj, &wrong, &live_err), -EOPNOTSUPP);
 	expect_fast(world, &pair);
@@ -204,6 +215,61 @@ static void replaced(struct world *world)
 	world_close(world);
 }
 
+static int count(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
+{
+	unsigned int *n = arg;
+
+	(void)seq;
+	(void)nlh;
+	(void)error;
+	++*n;
+	return 0;
+}
+
+static void count_anew(void *arg)
+{
+	*(unsigned int *)arg = 0;
+}
+
+static void ask_for_links(struct fo__tx *tx, uint8_t *room, size_t size, const struct fo__nl *nl)
+{
+	struct ifinfomsg *header;
+
+	fo__tx_begin(tx, room, size, nl->seq);
+	header = fo__tx_message(tx, RTM_GETLINK, NLM_F_DUMP, sizeof(*header));
+	CHECK(header);
+}
+
+/* Devices come while they are being listed: it is noticed, and the list is read anew until it is whole. */
+static void torn(struct world *world)
+{
+	static uint8_t rx[FO__NL_RX_LEAST] __attribute__((aligned(4)));
+	uint8_t room[128] __attribute__((aligned(4)));
+	unsigned int n = 0, whole;
+	struct fo__tx tx;
+	struct fo__nl nl;
+	int rc;
+
+	(void)world;
+	world_run("for i in $(seq 60); do echo link add many$i type veth peer name other$i; done | ip -batch "
+		  "-");
+	OK(fo__nl_open(&nl, NETLINK_ROUTE, -1, rx, sizeof(rx), &live_err));
+	ask_for_links(&tx, room, sizeof(room), &nl);
+	CHECK_INT(fo__nl_dump_begin(&nl, &tx), 0);
+	CHECK_INT(fo__nl_dump_step(&nl, count, &n), 1);
+	CHECK(n > 0);
+	world_run("ip link add late type veth peer name later");
+	while ((rc = fo__nl_dump_step(&nl, count, &n)) == 1)
+		;
+	CHECK_INT(rc, -EINTR);
+	whole = 0;
+	ask_for_links(&tx, room, sizeof(room), &nl);
+	CHECK_INT(fo__nl_dump(&nl, &tx, count, &whole, count_anew), 0);
+	CHECK(whole >= 122);
+	fo__nl_close(&nl);
+	world_run("ip link del late; for i in $(seq 60); do echo link del many$i; done | ip -batch -");
+}
+
 /* A process with a table and a living flow, until it is killed. */
 static void serve(struct world *world, struct pair *pair, int ready)
 {
@@ -251,6 +317,7 @@ const struct live_case live_devices[] = {
 	{"bridges_and_vlans_are_walked_down", stacked},
 	{"pppoe_is_walked_down", dialled},
 	{"a_device_that_is_replaced_is_taken_up", replaced},
+	{"a_list_of_devices_that_is_torn_is_read_anew", torn},
 	{"fifty_kills_leave_nothing_and_traffic_flows", killed_often},
 	{NULL, NULL},
 };

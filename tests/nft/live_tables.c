@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +196,125 @@ static void other_namespace(struct world *world)
 	world_close(world);
 }
 
+/* Ports of their own, a connection in one: the other's refreshes and its end are nothing to it. */
+static void side_by_side(struct world *world)
+{
+	struct fo_table_options options;
+	struct fo_port ports[2], others[2];
+	struct fo_table *other;
+	struct pair pair;
+	fo_flow_id id;
+	uint64_t slow;
+
+	world_run("ip link add d0 type veth peer name d1 && ip link set d0 up && ip link set d1 up");
+	world_open(world, 10, 0);
+	world_options(world, &options, ports);
+	for (unsigned int i = 0; i < 2; i++) {
+		others[i] = ports[i];
+		others[i].port = if_nametoindex(i ? "d1" : "d0");
+	}
+	options.ports = others;
+	OK(fo_table_create(&options, &other, &live_err));
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5079, 7000);
+	pair_talk(&pair, 2);
+	pair.flow.adj[0] = world->adj[0];
+	pair.flow.adj[1] = world->adj[1];
+	OK(fo_flow_add(world->table, &pair.flow, &id, &live_err));
+	world_until_state(world, &pair, id, FO_STATE_ACTIVE);
+	/* A port that comes makes the other table's flowtable anew. */
+	others[0].state = FO_PORT_GONE;
+	OK(fo_port_set(other, &others[0], &live_err));
+	others[0].state = FO_PORT_UP;
+	OK(fo_port_set(other, &others[0], &live_err));
+	OK(fo_table_sync(other, 10000, &live_err));
+	slow = world_slow();
+	pair_talk(&pair, 20);
+	CHECK_INT(world_slow() - slow, 0);
+	fo_table_destroy(other);
+	pair_talk(&pair, 20);
+	CHECK_INT(world_slow() - slow, 0);
+	pair_close(&pair);
+	world_close(world);
+	world_run("ip link del d0");
+}
+
+/* What the owner has, others cannot take away or change; what they do to tables of their own meanwhile is no matter. */
+static void others_at_work(struct world *world)
+{
+	struct pair pair;
+	fo_flow_id id;
+	int status;
+	pid_t child;
+
+	world_open(world, 10, 0);
+	CHECK(system("nft delete table inet \"$(nft list tables inet | sed -n "
+		     "'s/.*\\(flowoffload_.*\\)/\\1/p')\" "
+		     "2>/dev/null") != 0);
+	CHECK(ruleset_has("flowoffload_"));
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5080, 7000);
+	pair_talk(&pair, 2);
+	pair.flow.adj[0] = world->adj[0];
+	pair.flow.adj[1] = world->adj[1];
+	child = fork();
+	if (!child) {
+		for (;;)
+			world_run("nft 'add table inet noise; add chain inet noise c; delete table inet "
+				  "noise'");
+	}
+	CHECK(child > 0);
+	for (unsigned int i = 0; i < 15; i++) {
+		OK(fo_flow_add(world->table, &pair.flow, &id, &live_err));
+		world_until_state(world, &pair, id, FO_STATE_ACTIVE);
+		OK(fo_flow_del(world->table, id, NULL, &live_err));
+		OK(fo_table_sync(world->table, 60000, &live_err));
+		world_until_event(world, FO_EV_DELETED, i + 1);
+	}
+	CHECK(!kill(child, SIGKILL) && waitpid(child, &status, 0) == child);
+	pair_close(&pair);
+	world_close(world);
+	(void)system("nft delete table inet noise 2>/dev/null");
+}
+
+static volatile sig_atomic_t alarms;
+
+static void rung(int number)
+{
+	(void)number;
+	alarms++;
+}
+
+/* Signals that interrupt whatever waits: every call does what it would have done. */
+static void interrupted(struct world *world)
+{
+	const struct itimerval often = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
+	struct sigaction act = {.sa_handler = rung};
+	struct pair pair;
+	fo_flow_id id;
+
+	world_open(world, 10, 0);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5081, 7000);
+	pair_talk(&pair, 2);
+	pair.flow.adj[0] = world->adj[0];
+	pair.flow.adj[1] = world->adj[1];
+	CHECK(!sigaction(SIGALRM, &act, NULL));
+	for (unsigned int i = 0; i < 20; i++) {
+		CHECK(!setitimer(ITIMER_REAL, &often, NULL));
+		OK(fo_flow_add(world->table, &pair.flow, &id, &live_err));
+		for (unsigned int k = 0; k < 20; k++)
+			world_poll(world);
+		OK(fo_flow_del(world->table, id, NULL, &live_err));
+		OK(fo_table_sync(world->table, 60000, &live_err));
+		for (unsigned int k = 0; k < 20; k++)
+			world_poll(world);
+		CHECK(!setitimer(ITIMER_REAL, &never, NULL));
+		world_until_event(world, FO_EV_DELETED, i + 1);
+		pair_talk(&pair, 1);
+	}
+	CHECK(alarms > 0);
+	pair_close(&pair);
+	world_close(world);
+}
+
 static void explain_key(struct world *world, const struct pair *pair, const char *words)
 {
 	struct fo_explanation answer;
@@ -235,6 +356,64 @@ static void explained(struct world *world)
 	world_close(world);
 }
 
+/* What is on its way is awaited. */
+static void explain_flow(struct world *world, fo_flow_id id, const char *words)
+{
+	struct fo_explanation answer;
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		FO_INIT(&answer);
+		OK(fo_flow_explain(world->table, id, NULL, &answer, &live_err));
+		if (strstr(answer.text, words))
+			return;
+		world_rest(world);
+	}
+	FAIL("\"%s\" does not say \"%s\"", answer.text, words);
+}
+
+static fo_flow_id add_pair(struct world *world, struct pair *pair)
+{
+	fo_flow_id id;
+
+	pair->flow.adj[0] = world->adj[0];
+	pair->flow.adj[1] = world->adj[1];
+	OK(fo_flow_add(world->table, &pair->flow, &id, &live_err));
+	return id;
+}
+
+/* A helper reads it; the firewall drops it. */
+static void not_taken(struct world *world)
+{
+	struct pair pair;
+	fo_flow_id id;
+
+	world_open(world, 10, 0);
+	world_run("nft 'add table inet help; add ct helper inet help ftp { type \"ftp\" protocol tcp; }; "
+		  "add chain inet help c { type filter hook prerouting priority 0; }; "
+		  "add rule inet help c tcp dport 7021 ct helper set \"ftp\"'");
+	pair_open(&pair, AF_INET, SOCK_STREAM, 5082, 7021);
+	pair_talk(&pair, 1);
+	pair.flow.adj[0] = world->adj[0];
+	pair.flow.adj[1] = world->adj[1];
+	CHECK_INT(fo_flow_add(world->table, &pair.flow, &id, &live_err), -EOPNOTSUPP);
+	CHECK(strstr(live_err.text, "helper ftp"));
+	explain_key(world, &pair, "helper ftp");
+	pair_close(&pair);
+	world_run("nft delete table inet help");
+
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5083, 7022);
+	pair_talk(&pair, 2);
+	id = add_pair(world, &pair);
+	explain_flow(world, id, "Idle");
+	world_run("nft 'add table inet wall; add chain inet wall c { type filter hook forward priority 0; }; "
+		  "add rule inet wall c udp dport 7022 drop'");
+	CHECK_INT(send(pair.client, "x", 1, 0), 1);
+	explain_flow(world, id, "not forwarded");
+	world_run("nft delete table inet wall");
+	pair_close(&pair);
+	world_close(world);
+}
+
 const struct live_case live_tables[] = {
 	{"sysctls_are_set_by_permission_only", sysctls},
 	{"a_flowtable_of_others_is_refused_by_name_or_shared", foreign},
@@ -244,6 +423,10 @@ const struct live_case live_tables[] = {
 	{"a_firewall_reload_leaves_the_table", firewall_reload},
 	{"a_killed_process_leaves_no_table", killed},
 	{"a_table_in_another_namespace", other_namespace},
+	{"two_tables_side_by_side", side_by_side},
+	{"others_at_work_on_the_ruleset", others_at_work},
+	{"signals_interrupt_nothing", interrupted},
 	{"explain_tells_what_conntrack_says", explained},
+	{"explain_tells_why_a_flow_is_not_taken", not_taken},
 	{NULL, NULL},
 };

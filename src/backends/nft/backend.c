@@ -67,13 +67,31 @@ static int nft_probe(const struct fo_table_options *options, struct fo_caps *cap
 	return rc;
 }
 
+/* What no kernel has need not be looked for in this one. */
+static int check_needs(const struct fo_table_options *options, const struct fo_caps *caps,
+		       struct fo_error *err)
+{
+	uint64_t missing = options->needs & ~caps->can;
+
+	if (!missing)
+		return 0;
+	return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_NEEDS, FO_STAGE_RESOLVE, 0, "needs",
+			     "backend nft lacks %s: need less, or take another backend",
+			     fo_cap_name((unsigned int)__builtin_ctzll(missing)));
+}
+
 static int nft_create(const struct fo_backend_config *config, struct fo_caps *caps, void **priv,
 		      struct fo_error *err)
 {
-	struct fo__nft *nft = config->ops->alloc(config->host, sizeof(*nft), 64);
+	struct fo__nft *nft;
 	char changed[128];
 	int rc;
 
+	fill_caps(caps, "");
+	rc = check_needs(config->options, caps, err);
+	if (rc)
+		return rc;
+	nft = config->ops->alloc(config->host, sizeof(*nft), 64);
 	if (!nft)
 		return fo__nl_refuse(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
 				     "no memory for the nft backend");

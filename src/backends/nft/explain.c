@@ -29,7 +29,8 @@ static void why_not(const struct fo__nft *nft, const struct fo__nft_record *reco
 		 strcmp(fo__ct_tcp_state_name(entry->tcp_state), "ESTABLISHED"))
 		(void)snprintf(text, size, "Conntrack says %s: not established.",
 			       fo__ct_tcp_state_name(entry->tcp_state));
-	else if (entry->packets[0] + entry->packets[1] == record->packets[0] + record->packets[1])
+	else if (!(record->flags & FO__NFT_LEFT_OUT) &&
+		 entry->packets[0] + entry->packets[1] == record->packets[0] + record->packets[1])
 		(void)snprintf(text, size,
 			       "Idle, so that the kernel let go of it; it comes back with its next packet.");
 	else

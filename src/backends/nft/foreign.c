@@ -11,8 +11,12 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <stdio.h>
 
+/* The names of this library's tables begin so: setup.c. */
+#define OURS "flowoffload_"
+
 struct search {
 	struct fo__nft *nft;
+	int probing;
 	int found;
 	char what[96];
 };
@@ -59,6 +63,8 @@ static int look(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
 	if (rc || fo__rx_text(attrs[NFTA_FLOWTABLE_TABLE], table, sizeof(table)) ||
 	    fo__rx_text(attrs[NFTA_FLOWTABLE_NAME], name, sizeof(name)))
 		return rc ? rc : -EPROTO;
+	if (search->probing && !strncmp(table, OURS, sizeof(OURS) - 1))
+		return 0;
 	if (search->found || !strcmp(table, search->nft->table) ||
 	    fo__rx_nested(attrs[NFTA_FLOWTABLE_HOOK], hook, NFTA_FLOWTABLE_HOOK_MAX) ||
 	    !hook[NFTA_FLOWTABLE_HOOK_DEVS])
@@ -95,9 +101,11 @@ static int dump_flowtables(struct search *search)
 	return rc;
 }
 
-int fo__nft_foreign(struct fo__nft *nft, int allowed, struct fo_error *err)
+/* A probe says what this machine can do. That a table of this library is open already, the caller's own perhaps, is no reason
+ * against it; whoever creates a second one over its devices is told. */
+int fo__nft_foreign(struct fo__nft *nft, int allowed, int probing, struct fo_error *err)
 {
-	struct search search = {.nft = nft};
+	struct search search = {.nft = nft, .probing = probing};
 	int rc = dump_flowtables(&search);
 
 	if (rc)

@@ -18,6 +18,23 @@
 
 /* ---- Reading ---- */
 
+/* The usual priority is 0; without a mapping it is written as it is. */
+static void read_priority(const struct nlattr *mappings, struct fo__nft_link *link)
+{
+	const struct nlattr *at;
+
+	if (!mappings)
+		return;
+	mnl_attr_for_each_nested(at, mappings)
+	{
+		struct ifla_vlan_qos_mapping mapping;
+
+		if (mnl_attr_get_type(at) == IFLA_VLAN_QOS_MAPPING &&
+		    !fo__rx_bytes(at, &mapping, sizeof(mapping)) && mapping.from == 0)
+			link->vlan_pcp = mapping.to & 7;
+	}
+}
+
 static void read_kind(const struct nlattr *info, struct fo__nft_link *link)
 {
 	const struct nlattr *attrs[IFLA_INFO_MAX + 1], *vlan[IFLA_VLAN_MAX + 1];
@@ -37,6 +54,7 @@ static void read_kind(const struct nlattr *info, struct fo__nft_link *link)
 	if (fo__rx_bytes(vlan[IFLA_VLAN_ID], &link->vlan_id, sizeof(link->vlan_id)) ||
 	    fo__rx_be16(vlan[IFLA_VLAN_PROTOCOL], &link->vlan_proto))
 		link->vlan_id = 0;
+	read_priority(vlan[IFLA_VLAN_EGRESS_QOS], link);
 }
 
 static int read_link(const struct nlmsghdr *nlh, struct fo__nft_link *link)
@@ -281,6 +299,12 @@ static int check_tags(const struct fo__nft_link *const *vlans, unsigned int n, c
 			return contradicts(err, "encap",
 					   "the VLAN tags differ from those of device %s: say what it says",
 					   vlan->name);
+		if (adj->encap[i].dei || (adj->encap[i].pcp && adj->encap[i].pcp != vlan->vlan_pcp))
+			return fo__nl_refuse(
+				err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, 0, "encap",
+				"the tag's priority is written by device %s, which says %u and no "
+				"DEI: set its egress-qos-map, and pcp to the same or 0",
+				vlan->name, vlan->vlan_pcp);
 	}
 	return 0;
 }

@@ -99,12 +99,14 @@ static int open_here(struct fo__nft *nft, const struct fo_table_options *options
 	if (!rc)
 		rc = fo__nft_devices_choose(nft, 1, err);
 	if (!rc)
+		rc = fo__ct_ready(&nft->ask, nft->tx, err);
+	if (!rc)
 		rc = fo__ct_listen(&nft->events, FO__CT_LISTEN_DESTROY, err);
 	if (!rc)
 		rc = fo__nft_settings((flags & FO_TABLE_ALLOW_SYSCTL) != 0, probing, changed, size, err);
 	nft->reset_s = fo__nft_reset_timeout();
 	if (!rc)
-		rc = fo__nft_foreign(nft, (flags & FO_TABLE_ALLOW_FOREIGN) != 0, err);
+		rc = fo__nft_foreign(nft, (flags & FO_TABLE_ALLOW_FOREIGN) != 0, probing, err);
 	return rc ? rc : fo__nft_create_rules(nft, probing, err);
 }
 

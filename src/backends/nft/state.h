@@ -40,6 +40,7 @@ struct fo__nft_link {
 	uint32_t mtu;
 	uint16_t vlan_id;
 	uint16_t vlan_proto; /* 0x8100, 0x88a8 */
+	uint8_t vlan_pcp;    /* that a VLAN device writes into packets of the usual priority */
 	uint8_t kind;	     /* enum fo__nft_kind */
 	uint8_t sessions;    /* carries PPPoE sessions */
 	uint8_t mac[6];
@@ -65,6 +66,7 @@ struct fo__nft_devices {
 #define FO__NFT_IN_SET	 (1u << 1) /* its element exists */
 #define FO__NFT_HAS_CT	 (1u << 2) /* a conntrack entry was seen */
 #define FO__NFT_QUEUED	 (1u << 3) /* in the queue of those that end */
+#define FO__NFT_LEFT_OUT (1u << 4) /* packets came while it was armed, and the kernel did not take it */
 
 /* What is owed when a flow has left. */
 enum fo__nft_last_word { FO__NFT_SAY_REMOVED, FO__NFT_SAY_ENDED, FO__NFT_SAY_REFUSED };
@@ -192,7 +194,7 @@ int fo__nft_settings(int may_change, int probing, char *changed, size_t size, st
 uint32_t fo__nft_reset_timeout(void);
 
 /* foreign.c: flowtables of others on our devices. */
-int fo__nft_foreign(struct fo__nft *nft, int allowed, struct fo_error *err);
+int fo__nft_foreign(struct fo__nft *nft, int allowed, int probing, struct fo_error *err);
 
 struct fo__nft_set;
 

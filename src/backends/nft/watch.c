@@ -92,9 +92,19 @@ static uint8_t state_of(const struct fo__nft *nft, const struct fo__ct_entry *en
 	return entry->status & IPS_HW_OFFLOAD ? FO_STATE_HARDWARE : FO_STATE_ACTIVE;
 }
 
+/* Armed as it was at the last look, and packets since: of a flow that only now left they may have been on the short cut. */
+static void note_left_out(struct fo__nft_record *record, uint8_t state, uint64_t packets_before)
+{
+	if (state != FO_STATE_ARMED || record->state != FO_STATE_ARMED)
+		record->flags &= (uint8_t)~FO__NFT_LEFT_OUT;
+	else if (record->packets[0] + record->packets[1] > packets_before)
+		record->flags |= FO__NFT_LEFT_OUT;
+}
+
 void fo__nft_take_entry(struct fo__nft *nft, uint32_t slot, const struct fo__ct_entry *entry)
 {
 	struct fo__nft_record *record = &nft->records[slot];
+	uint64_t packets = record->packets[0] + record->packets[1];
 	uint8_t state = state_of(nft, entry);
 	enum fo_reason closing = fo__nft_closing(nft, entry);
 	int first = !(record->flags & FO__NFT_HAS_CT);
@@ -106,6 +116,7 @@ void fo__nft_take_entry(struct fo__nft *nft, uint32_t slot, const struct fo__ct_
 		return;
 	}
 	fo__nft_take_counters(nft, slot, entry);
+	note_left_out(record, state, packets);
 	if (record->flags & FO__NFT_QUEUED)
 		return;
 	if (state != record->state) {

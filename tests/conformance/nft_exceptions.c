@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* nft_exceptions.c - where nf_flowtable does not keep the contract. See exceptions.h. */
+#include "exceptions.h"
+
+#define COLLISION "conntrack knows one connection of this tuple"
+#define INGRESS                                                                                              \
+	"a connection is known to conntrack by zone and tuple: of two that are told apart by their ingress " \
+	"alone the "                                                                                         \
+	"second is refused (collision)"
+#define LENGTHS                                                                                              \
+	"nf_flowtable does not compare the lengths in the headers with the packet's: what the slow path "    \
+	"would "                                                                                             \
+	"drop as malformed is forwarded as it is"
+
+const struct rig_exception nft_exceptions[] = {
+	{"lengths/padding_is_trimmed", "forwarded with other bytes", 0, 0,
+	 "nf_flowtable forwards what lies behind the IP packet (Ethernet padding) with it"},
+	{"lengths/padding_never_enters_pppoe", "forwarded with other bytes", 0, 0,
+	 "nf_flowtable forwards Ethernet padding, and counts it into the length of PPPoE"},
+	{"malformed/ip_lengths_that_lie", "forwarded (none), should be passed on (malformed)", 0, 0, LENGTHS},
+	{"malformed/udp_length_that_lies", "forwarded (none), should be passed on (malformed)", 0, 0,
+	 LENGTHS},
+	{"malformed/tcp_data_offset_that_lies", "forwarded (none), should be passed on (malformed)", 0, 0,
+	 LENGTHS},
+	{"malformed/ipv6_payload_length_zero", "forwarded (none), should be passed on (malformed)", 0, 0,
+	 LENGTHS},
+	{"malformed/truncated_at_every_byte", "forwarded (none), should be passed on (malformed)", 0, 0,
+	 LENGTHS},
+	{"malformed/pppoe_that_lies", "forwarded (none), should be passed on (malformed)", 0, 0, LENGTHS},
+	{"duplicates/other_ingress_is_another_key", COLLISION, 0, 0, INGRESS},
+	{"update/update_onto_a_taken_key_is_refused", COLLISION, 0, 0, INGRESS},
+	{"adjacency/update_that_merges_keys_is_refused", COLLISION, 0, 0, INGRESS},
+	{"late/armed_flow_is_not_short_cut", "forwarded (none), should be passed on", 0, 0,
+	 "the kernel takes a flow up with its first packet; that it is active is said at the next look at "
+	 "conntrack"},
+	{"closing/*", "the backend has no punt-fin", EXCEPTION_KERNEL(7, 0), 0,
+	 "FIN and RST stay on the short cut; the connection leaves it when it has been idle"},
+	{0, 0, 0, 0, 0},
+};

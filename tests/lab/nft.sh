@@ -1,0 +1,67 @@
+#!/bin/bash
+# nft.sh BUILD [KERNEL...] - what is proven of the backend nft under real kernels: in a guest each, two at once, everything that
+# nft_guest.sh runs. Closes with `N passed, N failed, N skipped` of all of them; exit status 77, with the reason in the last
+# line, when this machine cannot run any.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+build=$(readlink -f "${1:?which build}")
+shift
+kernels=("$@")
+[ ${#kernels[@]} -gt 0 ] || kernels=(6.1 6.12)
+# Ends what hangs. On a machine that does nothing else a guest is through in a fifth of it.
+deadline=2400
+
+logs=$(mktemp -d)
+children=()
+cleanup() {
+	local child
+	for child in "${children[@]}"; do
+		kill "$child" 2>/dev/null || true
+	done
+	wait
+	rm -rf "$logs"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM INT HUP
+
+# One processor each: two guests share a machine of two, and a kernel that patches its own code while an emulated processor runs
+# it has died of that at boot.
+for kernel in "${kernels[@]}"; do
+	"$here/run.sh" --cpus 1 --deadline "$deadline" "$kernel" "$here/nft_guest.sh" "$build" >"$logs/$kernel" 2>&1 &
+	children+=($!)
+done
+
+passed=0
+failed=0
+skipped=0
+cannot=0
+reason=
+for i in "${!kernels[@]}"; do
+	status=0
+	wait "${children[$i]}" || status=$?
+	log=$logs/${kernels[$i]}
+	echo "---- Linux ${kernels[$i]}"
+	cat "$log"
+	counts=(0 0 0)
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1) || true
+	[ -z "$line" ] || read -r -a counts <<<"${line//[^0-9 ]/}"
+	if [ "$status" -eq 77 ]; then
+		cannot=$((cannot + 1))
+		reason=$(tail -n 1 "$log")
+		counts=(0 0 1)
+	elif [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
+		echo "the guest ended with status $status"
+		counts[1]=1
+	fi
+	passed=$((passed + counts[0]))
+	failed=$((failed + counts[1]))
+	skipped=$((skipped + counts[2]))
+	echo "Linux ${kernels[$i]}: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped"
+done
+children=()
+if [ "$cannot" -eq ${#kernels[@]} ]; then
+	echo "$reason"
+	exit 77
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

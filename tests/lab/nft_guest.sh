@@ -1,0 +1,57 @@
+#!/bin/bash
+# nft_guest.sh BUILD - run by nft.sh in a guest: the backend nft on a kernel that has loaded nothing of it yet, its own cases, and
+# the conformance suite through the rig nft. Closes with `N passed, N failed, N skipped` of all three.
+set -u
+build=$1
+passed=0
+failed=0
+skipped=0
+
+# part NAME COMMAND... - one program that counts its cases itself.
+part() {
+	local name=$1 status=0 log counts=(0 0 0) began=$SECONDS line
+	shift
+	log=$(mktemp)
+	echo "-- $name"
+	"$@" 2>&1 | tee "$log"
+	status=${PIPESTATUS[0]}
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
+	[ -z "$line" ] || read -r -a counts <<<"${line//[^0-9 ]/}"
+	# This kernel has everything: whoever skips all of it is wrong.
+	if [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
+		echo "FAIL $name: exit status $status"
+		counts[1]=1
+	fi
+	passed=$((passed + counts[0]))
+	failed=$((failed + counts[1]))
+	skipped=$((skipped + counts[2]))
+	echo "-- $name: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped, $((SECONDS - began)) s"
+	rm -f "$log"
+}
+
+says() { # WORD - does the probe of nft, without any permission, say it?
+	"$build/examples/fo-demo/fo-demo" probe | sed -n '/^nft/,/^[a-z]/p' | tee /dev/stderr | grep -q -- "$1"
+}
+
+# The probe itself must make the kernel load what it asks for: conntrack's sysctls do not exist before.
+fresh() {
+	if grep -q '^nf_conntrack ' /proc/modules; then
+		echo "FAIL nf_conntrack is loaded already: this shows nothing"
+	elif ! says 'nf_conntrack_acct must be 1'; then
+		echo "FAIL the probe does not ask for the sysctl that is missing"
+	elif ! sysctl -q -w net.netfilter.nf_conntrack_acct=1 || ! says '^nft: usable'; then
+		echo "FAIL the probe does not say that it can"
+	else
+		echo "ok   a_probe_loads_what_it_asks_for"
+		echo "1 passed, 0 failed, 0 skipped"
+		return 0
+	fi
+	echo "0 passed, 1 failed, 0 skipped"
+	return 1
+}
+
+part fresh fresh
+part nft-live "$(dirname "$0")/../nft/world.sh" "$build/tests/nft/nft-live"
+part conformance "$build/tests/conformance/fo-conformance" --rig nft
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
