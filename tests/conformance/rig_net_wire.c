@@ -403,10 +403,11 @@ int net_wire_offloads(struct net *net)
 	unsigned int i;
 	int on = 1;
 
-	for (i = 0; i < net->n_ports; i++)
-		if (setsockopt(net->wire[i], SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
-			return net_fail(net, "packet sockets say nothing of checksums: %m");
-	if (setsockopt(net->arrivals, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)))
+	int rc = setsockopt(net->arrivals, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
+
+	for (i = 0; !rc && i < net->n_ports; i++)
+		rc = setsockopt(net->wire[i], SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
+	if (rc)
 		return net_fail(net, "packet sockets say nothing of checksums: %m");
 	net->offloads = 1;
 	return 0;

@@ -83,10 +83,10 @@ static void send_load(const struct net *net, struct load *load)
 			_exit(1);
 		}
 		load->sent++;
-		load->received += drain(net->wire[1], 0);
+		load->received += drain(net->arrivals, 0);
 	}
 	while (load->received < load->sent) {
-		uint64_t more = drain(net->wire[1], PATIENCE_MS / 10);
+		uint64_t more = drain(net->arrivals, PATIENCE_MS / 10);
 
 		load->received += more;
 		if (!more)
