@@ -24,6 +24,12 @@
 #define RIG_PRIORITY (1u << 8) /* tags arrive with any priority and leave with the side's */
 #define RIG_OVERSIZE (1u << 9) /* frames come in that are longer than the port's side may send */
 
+/* What packets and sides chosen at random must keep to, because what is beyond it is no single packet's to show. */
+#define RIG_ONE_MTU (1u << 0) /* sides of one device have the MTU of that device: one at a time */
+#define RIG_TRUE_HEADERS                                                                                     \
+	(1u                                                                                                  \
+	 << 1) /* padding, lengths and an IP version that lie: an exception of this rig, or not looked at */
+
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
 	const uint8_t *frame;
@@ -63,6 +69,7 @@ struct rig {
 	const char *about;     /* one line for --list */
 	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
 	unsigned int features; /* RIG_ bits */
+	unsigned int limits;   /* RIG_ONE_MTU, RIG_TRUE_HEADERS */
 	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
 	const struct rig_exception
 		*exceptions; /* (may be NULL) where its kernel is known to break the contract */
