@@ -32,6 +32,19 @@ static int undecided(const struct packet_spec *spec)
 	       spec->encap[spec->n_encaps - 1].kind == FO_ENCAP_PPPOE;
 }
 
+/* What a port of the usual MTU takes in, with a tag. */
+#define LONGEST_IN 1518u
+
+/* What this rig cannot show, or its exceptions are about. */
+static int left_out(const struct env *env, const struct packet_spec *spec, const struct packet_frame *frame)
+{
+	if (!(env->rig->features & RIG_OVERSIZE) && frame->length > LONGEST_IN)
+		return 1;
+	return (env->rig->limits & RIG_TRUE_HEADERS) &&
+	       (spec->padding || spec->ip_len_delta || spec->l4_len_delta || spec->data_offset >= 0 ||
+		spec->version >= 0);
+}
+
 static void random_packet(const struct env *env, struct rig_packet *packet, struct packet_frame *frame)
 {
 	struct packet_spec spec;
@@ -47,13 +60,13 @@ static void random_packet(const struct env *env, struct rig_packet *packet, stru
 		spec.ip_id = (uint16_t)pick(0x10000);
 		for (n = pick(3); n; n--)
 			damage_spec(&spec, pick);
-	} while (undecided(&spec));
-	packet_build(&spec, frame);
+		packet_build(&spec, frame);
+	} while (undecided(&spec) || left_out(env, &spec, frame));
 	env_packet(packet, frame, env->flows[flow].adj[dir].port);
 	packet->scope = env->flows[flow].flow.scope;
 	if (!pick(20))
 		packet->in_port = 1 + pick(5);
-	if (!pick(20))
+	if (!(env->rig->limits & RIG_TRUE_HEADERS) && !pick(20))
 		packet->length = pick(packet->length + 1);
 	if (env->rig->features & RIG_HEADROOM)
 		packet->headroom = (uint16_t)(pick(4) ? ENV_HEADROOM : pick(20));
@@ -98,7 +111,8 @@ static void populate(struct env *env)
 		side(&adj, LAN, (enum encaps)e);
 		flow.adj[0] = env_adj(env, &adj);
 		side(&adj, WAN, (enum encaps)o);
-		adj.mtu = kinds[k].family == 4 ? 68 + pick(1432) : 1280 + pick(220);
+		if (!(env->rig->limits & RIG_ONE_MTU))
+			adj.mtu = kinds[k].family == 4 ? 68 + pick(1432) : 1280 + pick(220);
 		flow.adj[1] = env_adj(env, &adj);
 		env_add(env, &flow);
 	}

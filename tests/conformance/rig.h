@@ -26,6 +26,12 @@
 #define RIG_CSUM     (1u << 10) /* of RIG_META, partial checksums of TCP and UDP as kernels make them */
 #define RIG_GSO	     (1u << 11) /* of RIG_META, GSO frames of TCP as kernels make them */
 
+/* What packets and sides chosen at random must keep to, because what is beyond it is no single packet's to show. */
+#define RIG_ONE_MTU (1u << 0) /* sides of one device have the MTU of that device: one at a time */
+#define RIG_TRUE_HEADERS                                                                                     \
+	(1u                                                                                                  \
+	 << 1) /* padding, lengths and an IP version that lie: an exception of this rig, or not looked at */
+
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
 	const uint8_t *frame;
@@ -65,6 +71,7 @@ struct rig {
 	const char *about;     /* one line for --list */
 	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
 	unsigned int features; /* RIG_ bits */
+	unsigned int limits;   /* RIG_ONE_MTU, RIG_TRUE_HEADERS */
 	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
 	const struct rig_exception
 		*exceptions; /* (may be NULL) where its kernel is known to break the contract */

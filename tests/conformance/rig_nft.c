@@ -17,6 +17,7 @@ const struct rig rig_nft = {
 		     FO_CAP_CRASH_GONE | FO_CAP_DELETE_KEEPS_CT | FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT |
 		     FO_CAP_ASYNC_ADD,
 	.features = RIG_BURSTS | RIG_ALLOC,
+	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS,
 	/* More than one exchange with conntrack takes; tests/nft has ten thousand. */
 	.most_flows = 200,
 	.exceptions = nft_exceptions,
