@@ -92,7 +92,7 @@ class Router(programs_net.Net):
             self.sides[name] = f"{port},mac={own},peer={peer}"
 
     def mac(self, who, device):
-        return self.run(who, "cat", f"/sys/class/net/{device}/address").stdout.strip()
+        return json.loads(self.ip(who, "-json", "link", "show", "dev", device).stdout)[0]["address"]
 
 
 class Demo:
