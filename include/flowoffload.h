@@ -559,8 +559,9 @@ int fo_flow_walk(struct fo_table *table, const struct fo_match *match, fo_walk_c
 
 /* fo_invalidate - end all flows that match and were added before this call; each gets its event (FO_EV_INVALIDATED).
  * By port, L3 device, MAC or adjacency alone, or by any of tag, prefix, scope and protocol: from the next burst on no
- * packet uses them. A match that mixes both kinds, or several of the first: within the next polls; fo_table_sync() waits
- * for it. Adjacencies stay and may be used for new flows at once.
+ * packet uses them; on a backend with a delete bound, within fo_caps.delete_bound_ms. A match that mixes both
+ * kinds, or several of the first: within the next polls; fo_table_sync() waits for it. Adjacencies stay and may be used
+ * for new flows at once.
  * -EINVAL. Thread: control. */
 int fo_invalidate(struct fo_table *table, const struct fo_match *match, struct fo_error *err);
 
