@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Seed one fault a gate into a small tree and see that the gate finds it, and that it is content without the fault.
+"""Seed one fault a gate into a small tree and see that the gate finds it, and that it is content without the fault; and
+see that steps count what they should.
 
 The gates take the tree they are in for the project, so each case copies them into a temporary one.
 """
@@ -41,6 +42,14 @@ COUNTS = [
     ("no closing line\n", 0, "1 0 0"),
     ("no closing line\n", 1, "0 1 0"),
     ("no permission\n", 77, "0 0 1"),
+]
+
+# what runs beside `gate here true`, the closing line of both
+BESIDE = [
+    ("gate there true", "2 passed, 0 failed, 0 skipped"),
+    ("gate there false; gate after true", "2 passed, 1 failed, 0 skipped"),
+    ("gate there sh -c 'echo reason; exit 77'", "1 passed, 0 failed, 1 skipped"),
+    ("gate there true; exit 0", "1 passed, 1 failed, 0 skipped"),
 ]
 
 
@@ -87,8 +96,21 @@ def check_count(case):
     return None if run.stdout.strip() == wanted else f"count.py on {text!r}: {run.stdout.strip()}, expected {wanted}"
 
 
+def check_beside(case):
+    steps, wanted = case
+    script = f"set -euo pipefail; logs=$1; cd {ROOT}; . tests/check/steps.sh; there() {{ {steps}; }}; " \
+        "beside lane there; gate here true; joined; summary"
+    with tempfile.TemporaryDirectory() as logs:
+        run = subprocess.run(["bash", "-c", script, "bash", logs], capture_output=True, text=True, check=False)
+    closing = run.stdout.splitlines()[-1:]
+    if closing == [wanted] and (run.returncode == 0) == (", 0 failed" in wanted):
+        return None
+    return f"steps {steps!r} beside another: {closing}, status {run.returncode}, expected {wanted!r}\n{run.stderr}"
+
+
 def main():
     problems = [check_gate(case) for case in CASES] + [check_count(case) for case in COUNTS]
+    problems += [check_beside(case) for case in BESIDE]
     failed = [problem for problem in problems if problem]
     for problem in failed:
         print(problem)

@@ -5,9 +5,16 @@
 step_names=()
 step_results=()
 step_seconds=()
+step_counts=()
 total_passed=0
 total_failed=0
 total_skipped=0
+
+# What runs beside the rest: its process, its name, and where its output and its steps are.
+beside_pid=
+beside_name=
+beside_log=
+beside_steps=
 
 # record NAME SECONDS PASSED FAILED SKIPPED LOG [REASON] - one finished step.
 record() {
@@ -16,10 +23,12 @@ record() {
 	[ "$4" -eq 0 ] || verdict=FAIL
 	step_names+=("$1")
 	step_seconds+=("$2")
+	step_counts+=("$3 $4 $5")
 	step_results+=("$(printf '%-4s %6d passed %4d failed %4d skipped' "$verdict" "$3" "$4" "$5")")
 	total_passed=$((total_passed + $3))
 	total_failed=$((total_failed + $4))
 	total_skipped=$((total_skipped + $5))
+	[ "$6" != taken ] || return 0
 	printf '%-26s %s %5d s%s\n' "$1" "${step_results[-1]}" "$2" "${7:+  ($7)}"
 	if [ "$verdict" = FAIL ]; then
 		echo "---- $6, first complaints and end:"
@@ -28,6 +37,43 @@ record() {
 		tail -n 30 "$6" | cut -c1-300
 		echo "----"
 	fi
+}
+
+# beside NAME FUNCTION... - the steps of FUNCTION in the background, until joined; one such at a time.
+beside() {
+	beside_name=$1
+	beside_log=$logs/beside-$1.log
+	beside_steps=$logs/beside-$1.steps
+	mkdir -p "$logs"
+	rm -f "$beside_steps"
+	set -m # a process group of its own, to be ended with the rest
+	(
+		step_names=() step_results=() step_seconds=() step_counts=()
+		"${@:2}"
+		for i in "${!step_names[@]}"; do
+			printf '%s\t%s\t%s\n' "${step_names[$i]}" "${step_seconds[$i]}" "${step_counts[$i]}"
+		done >"$beside_steps.part"
+		mv "$beside_steps.part" "$beside_steps"
+	) >"$beside_log" 2>&1 </dev/null &
+	beside_pid=$!
+	set +m
+	trap 'kill -- "-$beside_pid" 2>/dev/null' EXIT
+}
+
+# joined - waits for what runs beside, shows what it printed and takes its steps over; steps that never ended are a failure.
+joined() {
+	local name seconds counts began=$SECONDS
+	wait "$beside_pid" || true
+	trap - EXIT
+	cat "$beside_log"
+	if [ ! -e "$beside_steps" ]; then
+		record "$beside_name" "$((SECONDS - began))" 0 1 0 "$beside_log"
+		return 0
+	fi
+	while IFS=$'\t' read -r name seconds counts; do
+		# shellcheck disable=SC2086 # three words
+		record "$name" "$seconds" $counts taken
+	done <"$beside_steps"
 }
 
 # logged NAME COMMAND... - run it with its output in the log; sets $log, $seconds and $status.
