@@ -1,18 +1,16 @@
 #!/bin/bash
 # world.sh PROGRAM [ARG...] - run a program inside a router of its own: client (10.91.1.2, fd91:1::2) - router - server
-# (10.91.2.2, fd91:2::2), in network namespaces whose names begin with fonft. The router masquerades what goes to the server
-# and counts in the forward hook, before anybody's rules, what takes the slow path. Namespaces end with it.
+# (10.91.2.2, fd91:2::2), in network namespaces. The router masquerades what goes to the server and counts in the forward hook,
+# before anybody's rules, what takes the slow path. All of it, processes and names, is in PID and mount namespaces that end with
+# this process, however it ends.
 set -eu
-rules=$(dirname "$(readlink -f "$0")")/world.nft
-prefix=fonft$$
-c=${prefix}c r=${prefix}r s=${prefix}s
-
-cleanup() {
-	for ns in "$c" "$r" "$s"; do
-		ip netns del "$ns" 2>/dev/null || true
-	done
-}
-trap cleanup EXIT
+if [ -z "${FO_WORLD_RULES:-}" ]; then
+	FO_WORLD_RULES=$(dirname "$(readlink -f "$0")")/world.nft
+	export FO_WORLD_RULES
+	exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+fi
+mount -t tmpfs world /run
+c=client r=router s=server
 
 for ns in "$c" "$r" "$s"; do
 	ip netns add "$ns"
@@ -34,6 +32,6 @@ side() { # side NAMESPACE ROUTER-DEVICE NET: addresses and routes of one side
 side "$c" c0 1
 side "$s" s0 2
 ip netns exec "$r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-ip netns exec "$r" nft -f "$rules"
-FO_WORLD_RULES=$rules FO_WORLD_CLIENT=/run/netns/$c FO_WORLD_ROUTER=/run/netns/$r FO_WORLD_SERVER=/run/netns/$s \
+ip netns exec "$r" nft -f "$FO_WORLD_RULES"
+FO_WORLD_CLIENT=/run/netns/$c FO_WORLD_ROUTER=/run/netns/$r FO_WORLD_SERVER=/run/netns/$s \
 	ip netns exec "$r" "$@"
