@@ -14,23 +14,33 @@ c=client r=router s=server
 
 for ns in "$c" "$r" "$s"; do
 	ip netns add "$ns"
-	ip -n "$ns" link set lo up
 done
-ip link add c0 netns "$r" type veth peer name eth netns "$c"
-ip link add s0 netns "$r" type veth peer name eth netns "$s"
+ip -batch - <<-TEXT
+	link add c0 netns $r type veth peer name eth netns $c
+	link add s0 netns $r type veth peer name eth netns $s
+TEXT
 
-side() { # side NAMESPACE ROUTER-DEVICE NET: addresses and routes of one side
-	ip -n "$1" link set eth up
-	ip -n "$1" addr add "10.91.$3.2/24" dev eth
-	ip -n "$1" addr add "fd91:$3::2/64" dev eth nodad
-	ip -n "$r" link set "$2" up
-	ip -n "$r" addr add "10.91.$3.1/24" dev "$2"
-	ip -n "$r" addr add "fd91:$3::1/64" dev "$2" nodad
-	ip -n "$1" route add default via "10.91.$3.1"
-	ip -n "$1" -6 route add default via "fd91:$3::1"
+host() { # host NAMESPACE NET: its addresses and routes
+	ip -n "$1" -batch - <<-TEXT
+		link set lo up
+		link set eth up
+		addr add 10.91.$2.2/24 dev eth
+		addr add fd91:$2::2/64 dev eth nodad
+		route add default via 10.91.$2.1
+		route add default via fd91:$2::1
+	TEXT
 }
-side "$c" c0 1
-side "$s" s0 2
+ip -n "$r" -batch - <<-TEXT
+	link set lo up
+	link set c0 up
+	link set s0 up
+	addr add 10.91.1.1/24 dev c0
+	addr add fd91:1::1/64 dev c0 nodad
+	addr add 10.91.2.1/24 dev s0
+	addr add fd91:2::1/64 dev s0 nodad
+TEXT
+host "$c" 1
+host "$s" 2
 ip netns exec "$r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 ip netns exec "$r" nft -f "$FO_WORLD_RULES"
 FO_WORLD_CLIENT=/run/netns/$c FO_WORLD_ROUTER=/run/netns/$r FO_WORLD_SERVER=/run/netns/$s \
