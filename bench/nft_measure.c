@@ -344,16 +344,18 @@ static void until_active(struct world *world, struct crowd *crowd, unsigned int 
 	CHECK_INT(n_active(world), want);
 }
 
-/* One delete, and the refresh that it takes, of all flows; past the pause between two. That there was one is seen by the
- * others, which take the slow path once. */
+/* One delete, and the refresh that it takes, of all flows, which the kernel holds again; past the pause between two. That
+ * there was one is seen by the others, which take the slow path once. */
 static void refresh(struct world *world, struct crowd *crowd, const fo_flow_id *ids)
 {
 	double took[REFRESHES], cpu[REFRESHES];
 
 	for (unsigned int i = 0; i < REFRESHES; i++) {
-		uint64_t slow = world_slow();
+		uint64_t slow;
 		double began;
 
+		until_active(world, crowd, crowd->n - i);
+		slow = world_slow();
 		usleep(400000);
 		began = now_ms();
 		cpu[i] = cpu_ms();
