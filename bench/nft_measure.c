@@ -22,6 +22,8 @@
 #define READINGS   5u
 #define REFRESHES  7u
 #define POLLING_MS 5000.0
+/* Of which the times are kept one by one. */
+#define POLLS 4096u
 /* Conntrack entries that are no flows, in steps. */
 #define STRANGERS 100000u
 
@@ -255,6 +257,7 @@ static void listening(struct crowd *crowd, unsigned int n)
 
 struct polling {
 	double longest_ms, longest_cpu_ms; /* of one poll */
+	double each_cpu_ms[POLLS];
 	double cpu_ms;
 	unsigned int polls;
 };
@@ -268,6 +271,7 @@ static void poll_once(struct world *world, struct polling *sum)
 	took = now_ms() - at;
 	sum->cpu_ms += took_cpu;
 	sum->longest_ms = took > sum->longest_ms ? took : sum->longest_ms;
+	sum->each_cpu_ms[sum->polls % POLLS] = took_cpu;
 	sum->longest_cpu_ms = took_cpu > sum->longest_cpu_ms ? took_cpu : sum->longest_cpu_ms;
 	sum->polls++;
 	if (fo_table_deadline(world->table) > (uint64_t)now_ms() + 1)
@@ -277,10 +281,11 @@ static void poll_once(struct world *world, struct polling *sum)
 /* What polling costs an event loop that does nothing else. */
 static void polling(struct world *world, const char *name, unsigned int n)
 {
-	struct polling sum = {0};
+	static struct polling sum;
 	double began = now_ms();
 	char text[64];
 
+	memset(&sum, 0, sizeof(sum));
 	while (now_ms() - began < POLLING_MS)
 		poll_once(world, &sum);
 	snprintf(text, sizeof(text), "%s-cpu", name);
@@ -313,22 +318,33 @@ static double read_all(struct world *world, struct crowd *crowd, struct polling 
 	return now_ms() - began;
 }
 
+/* CPU time that so many of a hundred polls kept to. */
+static double of_hundred(struct polling *sum, unsigned int hundredths)
+{
+	unsigned int n = sum->polls < POLLS ? sum->polls : POLLS;
+
+	qsort(sum->each_cpu_ms, n, sizeof(sum->each_cpu_ms[0]), by_value);
+	return sum->each_cpu_ms[n * hundredths / 100];
+}
+
 /* The longest slice of each reading, and of these the median: what else runs on the machine is in one or the other. */
 static void stats(struct world *world, struct crowd *crowd)
 {
-	double took[READINGS], slice[READINGS], clock[READINGS];
-	struct polling sum = {0};
+	double took[READINGS], slice[READINGS], clock[READINGS], most[READINGS];
+	static struct polling sum;
 
 	for (double began = now_ms(); now_ms() - began < POLLING_MS;)
 		poll_once(world, &sum);
 	for (unsigned int i = 0; i < READINGS; i++) {
 		memset(&sum, 0, sizeof(sum));
 		took[i] = read_all(world, crowd, &sum);
+		most[i] = of_hundred(&sum, 95);
 		slice[i] = sum.longest_cpu_ms;
 		clock[i] = sum.longest_ms;
 	}
 	line("stats", crowd->n, median(took, READINGS), "ms");
 	line("stats-slice", crowd->n, median(slice, READINGS), "ms");
+	line("stats-slice-95", crowd->n, median(most, READINGS), "ms");
 	line("stats-slice-longest", crowd->n, slice[READINGS - 1], "ms");
 	line("stats-slice-clock", crowd->n, median(clock, READINGS), "ms");
 }
@@ -344,6 +360,20 @@ static void until_active(struct world *world, struct crowd *crowd, unsigned int 
 	CHECK_INT(n_active(world), want);
 }
 
+/* Talk until all take the short cut but the first ones, which were deleted: a flow's packet comes too early while the kernel
+ * still clears up what the refresh before has let go. */
+static void until_short(struct crowd *crowd, unsigned int deleted)
+{
+	for (unsigned int i = 0; i < 60; i++) {
+		uint64_t slow = world_slow();
+
+		crowd_talk(crowd);
+		if (world_slow() - slow == 2 * (uint64_t)deleted)
+			return;
+	}
+	FAIL("after %u deletes others stay on the slow path", deleted);
+}
+
 /* One delete, and the refresh that it takes, of all flows, which the kernel holds again; past the pause between two. That
  * there was one is seen by the others, which take the slow path once. */
 static void refresh(struct world *world, struct crowd *crowd, const fo_flow_id *ids)
@@ -354,7 +384,7 @@ static void refresh(struct world *world, struct crowd *crowd, const fo_flow_id *
 		uint64_t slow;
 		double began;
 
-		until_active(world, crowd, crowd->n - i);
+		until_short(crowd, i);
 		slow = world_slow();
 		usleep(400000);
 		began = now_ms();
