@@ -16,7 +16,7 @@ in_lab() {
 	local status=0
 	# The most entries are the first namespace's to say.
 	# shellcheck disable=SC2016 # in the lab
-	"$project/dev" lab --deadline 600 6.12 bash -c 'modprobe nf_conntrack &&
+	"$project/dev" lab --cpus 1 --deadline 600 6.12 bash -c 'modprobe nf_conntrack &&
 		sysctl -qw net.netfilter.nf_conntrack_max=262144 && exec "$@"' nft "$@" || status=$?
 	case $status in
 	0) ;;

@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests" 
 import programs  # noqa: E402
 import programs_net  # noqa: E402
 
-AMOUNT = "300M"
+AMOUNT = "150M"
 
 
 def busy_ns():

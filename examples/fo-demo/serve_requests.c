@@ -54,6 +54,17 @@ static void answer_info(struct serve_client *client, const struct fo_flow_info *
 	serve_answer(client, &doc);
 }
 
+/* Who says where answers come from and where they go means both, be they what they may. */
+static uint32_t stated_nat(struct json_object *request)
+{
+	struct json_object *reply;
+
+	if (!json_object_object_get_ex(request, "reply", &reply) || flow_json_text(reply, "src") == NULL ||
+	    flow_json_text(reply, "dst") == NULL)
+		return 0;
+	return FO_NAT_SRC | FO_NAT_DST;
+}
+
 static int add(struct serve *serve, struct serve_client *client, struct json_object *request,
 	       struct fo_error *err)
 {
@@ -70,6 +81,7 @@ static int add(struct serve *serve, struct serve_client *client, struct json_obj
 	    flow_json_number(request, "tag", UINT32_MAX, 0, &tag, err) != 0 ||
 	    flow_json_number(request, "zone", 65535, 0, &zone, err) != 0)
 		return -EINVAL;
+	flow.nat = stated_nat(request);
 	flow.timeout_ms = (uint32_t)timeout;
 	flow.ct_mark = (uint32_t)mark;
 	flow.tag = (uint32_t)tag;

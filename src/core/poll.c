@@ -58,15 +58,20 @@ static int slice(struct fo_table *table, int times)
 
 void fo__work(struct fo_table *table, unsigned int max_us)
 {
-	uint64_t until = fo__real_us() + max_us;
-	unsigned int times = 1 + max_us / US_A_TIME;
+	uint64_t now = fo__real_us(), until = now + max_us;
 	int more;
 
-	if (table->backend->poll)
+	if (table->backend->poll) {
 		table->backend->poll(table->priv, max_us);
+		now = fo__real_us();
+	}
 	do {
+		/* By what is left: a backend may have taken all of it. */
+		uint64_t times = 1 + (now < until ? until - now : 0) / US_A_TIME;
+
 		more = slice(table, times < TIMES_MOST ? (int)times : TIMES_MOST);
-	} while ((more || fo__work_left(table)) && fo__real_us() < until);
+		now = fo__real_us();
+	} while ((more || fo__work_left(table)) && now < until);
 }
 
 int fo_table_poll(struct fo_table *table, unsigned int max_events, unsigned int max_us, fo_event_cb cb,

@@ -59,7 +59,7 @@ static void info_says_what_was_added(struct env *env)
 	REQUIRE_EQ(info.flow.tag, flow.tag);
 	REQUIRE(info.flow.user == flow.user);
 	REQUIRE_EQ(info.flow.ct_mark, flow.ct_mark);
-	REQUIRE_EQ(info.flow.timeout_ms, flow.timeout_ms ? flow.timeout_ms : FO_TIMEOUT_DEFAULT_MS);
+	REQUIRE_EQ(info.flow.timeout_ms, flow.timeout_ms ? flow.timeout_ms : ENV_PATIENT_MS);
 	REQUIRE_EQ(info.flow.scope, 0);
 	REQUIRE_EQ(info.reason, FO_R_NONE);
 	if (env->rig->features & RIG_CLOCK)

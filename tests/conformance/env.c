@@ -20,6 +20,9 @@ void env_init(struct env *env, const struct rig *rig)
 	env->options.ports = env->ports;
 	env->options.n_ports = ENV_PORTS;
 	env->options.capacity = env_room(env, 64);
+	env->options.timeout_tcp_ms = ENV_PATIENT_MS;
+	env->options.timeout_udp_ms = ENV_PATIENT_MS;
+	env->options.timeout_icmp_ms = ENV_PATIENT_MS;
 }
 
 unsigned int env_room(const struct env *env, unsigned int n)

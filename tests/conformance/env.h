@@ -18,6 +18,8 @@
 #define ENV_MAX_FLOWS 4096u
 #define ENV_BURST     32u
 #define ENV_HEADROOM  64u
+/* Idle timeouts where a case says nothing of them: on a slow machine with a real clock a long case is not about idleness. */
+#define ENV_PATIENT_MS 14400000u
 
 struct env {
 	const struct rig *rig;

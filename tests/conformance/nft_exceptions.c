@@ -18,6 +18,9 @@ const struct rig_exception nft_exceptions[] = {
 	{"lengths/padding_never_enters_pppoe", "forwarded with other bytes", 0, 0,
 	 "nf_flowtable forwards Ethernet padding, and counts it into the length of PPPoE"},
 	{"malformed/ip_lengths_that_lie", "forwarded (none), should be passed on (malformed)", 0, 0, LENGTHS},
+	{"malformed/ip_version_that_lies", "forwarded (none), should be passed on (malformed)", 0, 0,
+	 "nf_flowtable goes by the Ethernet type, and forwards a packet whose version in the IP header is "
+	 "another"},
 	{"malformed/udp_length_that_lies", "forwarded (none), should be passed on (malformed)", 0, 0,
 	 LENGTHS},
 	{"malformed/tcp_data_offset_that_lies", "forwarded (none), should be passed on (malformed)", 0, 0,

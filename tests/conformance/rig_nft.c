@@ -19,7 +19,7 @@ const struct rig rig_nft = {
 	.features = RIG_BURSTS | RIG_ALLOC,
 	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS,
 	/* More than one exchange with conntrack takes; tests/nft has ten thousand. */
-	.most_flows = 200,
+	.most_flows = 140,
 	.exceptions = nft_exceptions,
 	.open = nft_open,
 	.attach = net_attach,

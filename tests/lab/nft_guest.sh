@@ -50,8 +50,33 @@ fresh() {
 	return 1
 }
 
+# A router of world.sh, killed: neither its processes nor a name stay.
+killed() {
+	local child
+	"$tests/nft/world.sh" sleep 4711 &
+	child=$!
+	until pgrep -f '^sleep 4711' >/dev/null; do
+		kill -0 "$child" || break
+		sleep 0.1
+	done
+	kill -KILL "$child" && wait "$child" 2>/dev/null
+	for _ in {1..600}; do
+		if ! pgrep -f '^sleep 4711' >/dev/null && [ -z "$(ip netns list)" ]; then
+			echo "ok   a_killed_world_leaves_nothing"
+			echo "1 passed, 0 failed, 0 skipped"
+			return 0
+		fi
+		sleep 0.1
+	done
+	echo "FAIL a_killed_world_leaves_nothing: $(pgrep -af '^sleep 4711'; ip netns list)"
+	echo "0 passed, 1 failed, 0 skipped"
+	return 1
+}
+
+tests=$(dirname "$0")/..
 part fresh fresh
-part nft-live "$(dirname "$0")/../nft/world.sh" "$build/tests/nft/nft-live"
-part conformance "$build/tests/conformance/fo-conformance" --rig nft
+part killed killed
+part nft-live "$tests/nft/world.sh" "$build/tests/nft/nft-live"
+part conformance "$tests/conformance/shares.sh" "${LAB_SHARES:-4}" "$build/tests/conformance/fo-conformance" --rig nft
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -98,6 +98,15 @@ def a_flow_is_added_listed_and_deleted(scratch):
         assert serve.answers("list") == []
 
 
+def both_ends_may_be_translated_where_both_are_said(scratch):
+    with server(scratch) as serve:
+        flow = serve.add("--reply-src", "192.0.2.7", "--reply-port-src", "8443")
+        assert flow["reply"]["src"] == "192.0.2.7" and flow["reply"]["dst"] == "203.0.113.5", flow
+        refused = serve.ask("add", *TUPLE, "--sport", "5002", "--reply-src", "192.0.2.7", "--reply-port-dst", "7", "--in", LAN,
+                            "--out", WAN)
+        assert refused.returncode == 1 and "(reason nat)" in refused.stderr, refused.stderr
+
+
 def the_list_reads_as_conntracks(scratch):
     with server(scratch) as serve:
         serve.add()
@@ -273,7 +282,8 @@ def wrong_command_lines_are_refused(scratch):
         assert run.returncode in (1, 2) and text in run.stderr and run.stdout == "", (args, run.returncode, run.stderr)
 
 
-CASES = [a_flow_is_added_listed_and_deleted, the_list_reads_as_conntracks, refusals_name_field_and_reason,
+CASES = [a_flow_is_added_listed_and_deleted, both_ends_may_be_translated_where_both_are_said,
+         the_list_reads_as_conntracks, refusals_name_field_and_reason,
          explain_tells_why, watch_sees_the_end_of_a_flow, watch_prints_events_as_they_come, stats_count_what_was_done,
          encapsulations_make_other_sides, hostile_requests_are_answered_or_cut_off, many_clients_and_one_that_never_reads,
          a_left_over_socket_is_replaced_and_a_living_one_is_not,

@@ -12,8 +12,8 @@
 
 /* Those that a kernel without nf_flowtable can run come first. */
 #define WITHOUT_FLOWTABLE 1u
-static const struct live_case *const groups[] = {live_conntrack, live_flows,   live_ends, live_tables,
-						 live_policies,	 live_devices, live_many};
+static const struct live_case *const groups[] = {live_conntrack, live_flows,   live_ends,   live_tables,
+						 live_policies,	 live_devices, live_others, live_many};
 
 static bool wanted(const char *name, int n, char **names)
 {

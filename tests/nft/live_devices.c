@@ -118,6 +118,28 @@ static void stacked(struct world *world)
 	world_run("ip link set c0 nomaster && ip link del br0 && ip addr add 10.91.1.1/24 dev c0");
 }
 
+/* The client behind a bond, which is a port itself: its members are the kernel's business. */
+static void bonded(struct world *world)
+{
+	struct fo_table_options options;
+	struct fo_port ports[2];
+	struct pair pair;
+
+	world_run("ip addr flush dev c0 && ip link set c0 down && ip link add bond9 type bond mode "
+		  "active-backup && ip link set c0 master bond9 && ip link set bond9 up && ip addr add "
+		  "10.91.1.1/24 dev bond9");
+	world_options(world, &options, ports);
+	ports[0].port = world->port[0] = if_nametoindex("bond9");
+	OK(fo_table_create(&options, &world->table, &live_err));
+	CHECK(ruleset_says("devices = \\{ \"?bond9\"?, \"?s0\"? \\}"));
+	world_sides(world);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5206, 7000);
+	expect_fast(world, &pair);
+	pair_close(&pair);
+	world_close(world);
+	world_run("ip link del bond9 && ip link set c0 up && ip addr add 10.91.1.1/24 dev c0");
+}
+
 #define SESSION 77u
 
 /* The server behind a PPPoE session; the port given is the ppp device, then the Ethernet device with the session said. */
@@ -315,6 +337,7 @@ static void killed_often(struct world *world)
 
 const struct live_case live_devices[] = {
 	{"bridges_and_vlans_are_walked_down", stacked},
+	{"a_bond_is_a_port", bonded},
 	{"pppoe_is_walked_down", dialled},
 	{"a_device_that_is_replaced_is_taken_up", replaced},
 	{"a_list_of_devices_that_is_torn_is_read_anew", torn},

@@ -2,6 +2,7 @@
 /* live_ends.c - how flows end or fall back by themselves: FIN, RST, idleness, an entry deleted by others. See live.h. */
 #include "live.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,6 +30,64 @@ static void expect_final(const struct world *world, unsigned int kind, unsigned 
 	CHECK_INT(event->reason, reason);
 	CHECK(event->counters.flags & FO_STATS_FINAL);
 	CHECK(event->counters.packets[0] >= 10 && event->counters.packets[1] >= 10);
+}
+
+/* The packets of a close, one after another, each there before the next one goes. Those by the slow path are counted. */
+static uint64_t slow_of_close(struct pair *pair)
+{
+	uint64_t before = world_slow();
+	char none;
+
+	CHECK(!shutdown(pair->client, SHUT_WR));
+	CHECK_INT(recv(pair->server, &none, 1, 0), 0);
+	CHECK(!shutdown(pair->server, SHUT_WR));
+	CHECK_INT(recv(pair->client, &none, 1, 0), 0);
+	return world_slow() - before;
+}
+
+static uint64_t slow_of_reset(struct pair *pair)
+{
+	const struct linger now = {1, 0};
+	uint64_t before = world_slow();
+	char none;
+
+	CHECK(!setsockopt(pair->client, SOL_SOCKET, SO_LINGER, &now, sizeof(now)));
+	CHECK(!close(pair->client));
+	pair->client = -1;
+	CHECK_INT(recv(pair->server, &none, 1, 0), -1);
+	CHECK_INT(errno, ECONNRESET);
+	return world_slow() - before;
+}
+
+/* What the capability says of this kernel is what it does: FIN and RST come by the slow path, or every one of them stays on
+ * the short cut. */
+static void end_as_stated(struct world *world, uint64_t punt, uint64_t (*slow_of_end)(struct pair *pair))
+{
+	struct fo_caps caps;
+	struct pair pair;
+	uint64_t slow;
+
+	active(world, &pair, AF_INET, SOCK_STREAM, 0);
+	FO_INIT(&caps);
+	OK(fo_table_caps(world->table, &caps, &live_err));
+	slow = slow_of_end(&pair);
+	if (caps.can & punt)
+		CHECK(slow > 0);
+	else
+		CHECK_INT(slow, 0);
+	world_until_event(world, FO_EV_CLOSED, 1);
+	pair_close(&pair);
+	world_close(world);
+}
+
+static void fin_as_stated(struct world *world)
+{
+	end_as_stated(world, FO_CAP_PUNT_FIN, slow_of_close);
+}
+
+static void rst_as_stated(struct world *world)
+{
+	end_as_stated(world, FO_CAP_PUNT_RST, slow_of_reset);
 }
 
 static void fin(struct world *world)
@@ -152,6 +211,8 @@ static void fallback(struct world *world)
 }
 
 const struct live_case live_ends[] = {
+	{"fin_takes_the_path_that_the_capability_says", fin_as_stated},
+	{"rst_takes_the_path_that_the_capability_says", rst_as_stated},
 	{"fin_ends_the_flow", fin},
 	{"rst_ends_the_flow", rst},
 	{"an_idle_flow_expires_and_the_connection_goes_on", idle},

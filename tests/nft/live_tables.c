@@ -414,6 +414,30 @@ static void not_taken(struct world *world)
 	world_close(world);
 }
 
+/* The caller says that the server is behind d0; the router reaches it by s0. */
+static void not_covered(struct world *world)
+{
+	struct fo_table_options options;
+	struct fo_port ports[2];
+	struct pair pair;
+	fo_flow_id id;
+
+	world_run("ip link add d0 type veth peer name d1 && ip link set d0 up && ip link set d1 up");
+	world_options(world, &options, ports);
+	ports[1].port = world->port[1] = if_nametoindex("d0");
+	OK(fo_table_create(&options, &world->table, &live_err));
+	world_sides(world);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5084, 7000);
+	pair_talk(&pair, 2);
+	id = add_pair(world, &pair);
+	pair_talk(&pair, 2);
+	explain_flow(world, id, "device s0");
+	explain_flow(world, id, "not in the flowtable");
+	pair_close(&pair);
+	world_close(world);
+	world_run("ip link del d0");
+}
+
 const struct live_case live_tables[] = {
 	{"sysctls_are_set_by_permission_only", sysctls},
 	{"a_flowtable_of_others_is_refused_by_name_or_shared", foreign},
@@ -428,5 +452,6 @@ const struct live_case live_tables[] = {
 	{"signals_interrupt_nothing", interrupted},
 	{"explain_tells_what_conntrack_says", explained},
 	{"explain_tells_why_a_flow_is_not_taken", not_taken},
+	{"explain_names_a_device_that_is_not_in_the_flowtable", not_covered},
 	{NULL, NULL},
 };

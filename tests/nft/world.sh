@@ -1,39 +1,47 @@
 #!/bin/bash
 # world.sh PROGRAM [ARG...] - run a program inside a router of its own: client (10.91.1.2, fd91:1::2) - router - server
-# (10.91.2.2, fd91:2::2), in network namespaces whose names begin with fonft. The router masquerades what goes to the server
-# and counts in the forward hook, before anybody's rules, what takes the slow path. Namespaces end with it.
+# (10.91.2.2, fd91:2::2), in network namespaces. The router masquerades what goes to the server and counts in the forward hook,
+# before anybody's rules, what takes the slow path. All of it, processes and names, is in PID and mount namespaces that end with
+# this process, however it ends.
 set -eu
-rules=$(dirname "$(readlink -f "$0")")/world.nft
-prefix=fonft$$
-c=${prefix}c r=${prefix}r s=${prefix}s
-
-cleanup() {
-	for ns in "$c" "$r" "$s"; do
-		ip netns del "$ns" 2>/dev/null || true
-	done
-}
-trap cleanup EXIT
+if [ -z "${FO_WORLD_RULES:-}" ]; then
+	FO_WORLD_RULES=$(dirname "$(readlink -f "$0")")/world.nft
+	export FO_WORLD_RULES
+	exec unshare --mount --pid --fork --kill-child --mount-proc "$0" "$@"
+fi
+mount -t tmpfs world /run
+c=client r=router s=server
 
 for ns in "$c" "$r" "$s"; do
 	ip netns add "$ns"
-	ip -n "$ns" link set lo up
 done
-ip link add c0 netns "$r" type veth peer name eth netns "$c"
-ip link add s0 netns "$r" type veth peer name eth netns "$s"
+ip -batch - <<-TEXT
+	link add c0 netns $r type veth peer name eth netns $c
+	link add s0 netns $r type veth peer name eth netns $s
+TEXT
 
-side() { # side NAMESPACE ROUTER-DEVICE NET: addresses and routes of one side
-	ip -n "$1" link set eth up
-	ip -n "$1" addr add "10.91.$3.2/24" dev eth
-	ip -n "$1" addr add "fd91:$3::2/64" dev eth nodad
-	ip -n "$r" link set "$2" up
-	ip -n "$r" addr add "10.91.$3.1/24" dev "$2"
-	ip -n "$r" addr add "fd91:$3::1/64" dev "$2" nodad
-	ip -n "$1" route add default via "10.91.$3.1"
-	ip -n "$1" -6 route add default via "fd91:$3::1"
+host() { # host NAMESPACE NET: its addresses and routes
+	ip -n "$1" -batch - <<-TEXT
+		link set lo up
+		link set eth up
+		addr add 10.91.$2.2/24 dev eth
+		addr add fd91:$2::2/64 dev eth nodad
+		route add default via 10.91.$2.1
+		route add default via fd91:$2::1
+	TEXT
 }
-side "$c" c0 1
-side "$s" s0 2
+ip -n "$r" -batch - <<-TEXT
+	link set lo up
+	link set c0 up
+	link set s0 up
+	addr add 10.91.1.1/24 dev c0
+	addr add fd91:1::1/64 dev c0 nodad
+	addr add 10.91.2.1/24 dev s0
+	addr add fd91:2::1/64 dev s0 nodad
+TEXT
+host "$c" 1
+host "$s" 2
 ip netns exec "$r" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
-ip netns exec "$r" nft -f "$rules"
-FO_WORLD_RULES=$rules FO_WORLD_CLIENT=/run/netns/$c FO_WORLD_ROUTER=/run/netns/$r FO_WORLD_SERVER=/run/netns/$s \
+ip netns exec "$r" nft -f "$FO_WORLD_RULES"
+FO_WORLD_CLIENT=/run/netns/$c FO_WORLD_ROUTER=/run/netns/$r FO_WORLD_SERVER=/run/netns/$s \
 	ip netns exec "$r" "$@"

@@ -6,8 +6,38 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <stdio.h>
 
+/* The device by which one end of it is reached, where that is none of the flowtable's: by routes that ask for no mark. */
+static const struct fo__nft_link *outside(struct fo__nft *nft, const struct fo__ct_entry *entry)
+{
+	if (fo__nft_links_read(nft, NULL))
+		return NULL;
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		uint32_t device = fo__nft_routed_by(nft, entry->tuple[dir].family, entry->tuple[dir].src);
+
+		if (device && !fo__nft_covers(nft, device))
+			return fo__nft_link(nft, device);
+	}
+	return NULL;
+}
+
+static void not_taken(struct fo__nft *nft, const struct fo__ct_entry *entry, char *text, size_t size)
+{
+	const struct fo__nft_link *link = outside(nft, entry);
+
+	if (link)
+		(void)snprintf(text, size,
+			       "Established and in the set, but not taken: one end is reached by device %s, "
+			       "which is not in the flowtable.",
+			       link->name);
+	else
+		(void)snprintf(
+			text, size,
+			"Established and in the set, but not taken: it is not forwarded here, or a rule "
+			"drops it first.");
+}
+
 /* Why an established connection with an element is not on the short cut. */
-static void why_not(const struct fo__nft *nft, const struct fo__nft_record *record,
+static void why_not(struct fo__nft *nft, const struct fo__nft_record *record,
 		    const struct fo__ct_entry *entry, char *text, size_t size)
 {
 	if (entry->have & FO__CT_HELPER)
@@ -34,11 +64,18 @@ static void why_not(const struct fo__nft *nft, const struct fo__nft_record *reco
 		(void)snprintf(text, size,
 			       "Idle, so that the kernel let go of it; it comes back with its next packet.");
 	else
-		(void)snprintf(text, size,
-			       "Established and in the set, but not taken: it is not forwarded, or comes by "
-			       "a device "
-			       "other than the %u of the flowtable.",
-			       nft->devices.n);
+		not_taken(nft, entry, text, size);
+}
+
+/* The kernel takes a connection up by the device of one direction: the other may come by one that it does not look at. */
+static void taken(struct fo__nft *nft, const struct fo__ct_entry *entry, char *text, size_t size)
+{
+	const struct fo__nft_link *link = outside(nft, entry);
+
+	(void)snprintf(text, size, "Conntrack says OFFLOAD; %llu + %llu packets since it began.%s%s%s",
+		       (unsigned long long)entry->packets[0], (unsigned long long)entry->packets[1],
+		       link ? " What comes by device " : "", link ? link->name : "",
+		       link ? " takes the slow path: it is not in the flowtable." : "");
 }
 
 void fo__nft_explain(struct fo__nft *nft, uint32_t slot, char *text, size_t size)
@@ -57,8 +94,7 @@ void fo__nft_explain(struct fo__nft *nft, uint32_t slot, char *text, size_t size
 			       "Conntrack says OFFLOAD, but others have flowtables on these devices: "
 			       "whose it is cannot be told.");
 	else if (entry.status & IPS_OFFLOAD)
-		(void)snprintf(text, size, "Conntrack says OFFLOAD; %llu + %llu packets since it began.",
-			       (unsigned long long)entry.packets[0], (unsigned long long)entry.packets[1]);
+		taken(nft, &entry, text, size);
 	else
 		why_not(nft, record, &entry, text, size);
 }

@@ -273,6 +273,32 @@ int fo__nft_devices_choose(struct fo__nft *nft, int strict, struct fo_error *err
 	return rc;
 }
 
+static int covers(const struct fo__nft *nft, const struct fo__nft_link *link, unsigned int depth)
+{
+	int found = 0;
+
+	if (!link || depth == DEPTH_MOST)
+		return 0;
+	for (uint32_t i = 0; i < nft->devices.n; i++)
+		if (nft->devices.index[i] == link->index)
+			return 1;
+	if (link->kind == FO__NFT_VLAN)
+		return covers(nft, fo__nft_link(nft, link->below), depth + 1);
+	for (size_t i = 0; !found && i < nft->links.n; i++) {
+		const struct fo__nft_link *other = &nft->links.at[i];
+
+		if (link->kind == FO__NFT_BRIDGE ? other->master == link->index
+						 : link->kind == FO__NFT_PPP && other->sessions)
+			found = covers(nft, other, depth + 1);
+	}
+	return found;
+}
+
+int fo__nft_covers(const struct fo__nft *nft, uint32_t index)
+{
+	return covers(nft, fo__nft_link(nft, index), 0);
+}
+
 /* ---- Adjacencies against devices ---- */
 
 static int contradicts(struct fo_error *err, const char *field, const char *text, const char *name)

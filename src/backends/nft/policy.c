@@ -137,8 +137,7 @@ static int take_route(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int e
 	return 0;
 }
 
-/* The device that packets to this address leave by; 0: none. */
-static uint32_t routed_by(struct fo__nft *nft, uint8_t family, const uint8_t *address)
+uint32_t fo__nft_routed_by(struct fo__nft *nft, uint8_t family, const uint8_t *address)
 {
 	uint32_t device = 0;
 	struct rtmsg *header;
@@ -197,7 +196,8 @@ void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry)
 			continue;
 		for (unsigned int dir = 0; dir < 2; dir++)
 			if (!device[dir])
-				device[dir] = routed_by(nft, entry->tuple[dir].family, entry->tuple[dir].src);
+				device[dir] = fo__nft_routed_by(nft, entry->tuple[dir].family,
+								entry->tuple[dir].src);
 		if (!memcmp(device, nft->policies[i].device, sizeof(device))) {
 			adopt_by(nft, i, entry);
 			return;

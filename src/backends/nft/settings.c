@@ -99,7 +99,7 @@ static int want_shorter(const char *offload, const char *conntrack, int may_chan
 			char *changed, size_t size, struct fo_error *err)
 {
 	struct wish wish = {.name = offload, .why = "shorter than conntrack's own"};
-	unsigned long own, theirs;
+	unsigned long own = 0, theirs = 0;
 
 	/* Kernels before 5.13 have no such sysctl, and 30 s. */
 	if (read_setting(offload, &own) || read_setting(conntrack, &theirs) || own < theirs)
@@ -114,7 +114,7 @@ static int want_shorter(const char *offload, const char *conntrack, int may_chan
 
 uint32_t fo__nft_reset_timeout(void)
 {
-	unsigned long reset, living, offload;
+	unsigned long reset = 0, living = 0, offload = 0;
 
 	if (read_setting("nf_conntrack_tcp_timeout_close", &reset) ||
 	    read_setting("nf_conntrack_tcp_timeout_established", &living) ||

@@ -185,6 +185,8 @@ void fo__nft_links_free(struct fo__nft *nft);
 const struct fo__nft_link *fo__nft_link(const struct fo__nft *nft, uint32_t index);
 /* The devices beneath nft->ports. strict: a port that is not there is refused, else left out. */
 int fo__nft_devices_choose(struct fo__nft *nft, int strict, struct fo_error *err);
+/* Is it one of the flowtable's devices, or does it stand on one? */
+int fo__nft_covers(const struct fo__nft *nft, uint32_t index);
 int fo__nft_adj_check(struct fo__nft *nft, const struct fo_adj *adj, struct fo_error *err);
 
 /* settings.c: in the table's network namespace. */
@@ -236,6 +238,8 @@ int fo__nft_policy_del(struct fo__nft *nft, fo_policy_id id);
 void fo__nft_put_policies(struct fo__nft *nft, struct fo__tx *tx);
 /* An entry on the short cut that is no flow's: is it a policy's? */
 void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry);
+/* The device that packets to this address leave by; 0: none. */
+uint32_t fo__nft_routed_by(struct fo__nft *nft, uint8_t family, const uint8_t *address);
 int fo__nft_forbid(struct fo__nft *nft, uint32_t slot, struct fo_error *err);
 /* Its conntrack entry is gone. */
 void fo__nft_permit(struct fo__nft *nft, const struct fo__ct_entry *entry);
