@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* flows.c - the directions of a flow as elements of the kernel's maps. Neighbours: state.h, layout.h, sides.c.
  *
- * Added: many at once by the program fo_add (add.bpf.h). Ended: marked dead in place (from the next run on no packet uses it), read and removed
- * after a grace period, when nothing can count into it any more.
+ * Added: many at once by the program fo_add (add.bpf.h). Ended: marked dead in its states (from the next run on no packet uses
+ * it), read and removed after a grace period, when nothing can count into it any more.
  */
 #include "backends/bpf/state.h"
 
@@ -81,25 +81,23 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
-void fo__bpf_build_element(const struct fo_backend_flow *flow, unsigned int dir, const uint32_t side[2],
-			   union fo__bpf_element *out)
+void fo__bpf_build_element(const struct fo_backend_flow *flow, uint32_t slots, unsigned int dir,
+			   const uint32_t side[2], union fo__bpf_element *out)
 {
 	const struct fo_tuple *in = &flow->flow->tuple[dir], *to = &flow->out[dir];
 	size_t bytes = in->family == FO_FAMILY_IPV4 ? 4 : 16;
 	uint32_t addresses = change(in->src, to->src, bytes) + change(in->dst, to->dst, bytes);
-	uint32_t ports = change(&in->sport_be, &to->sport_be, 2) + change(&in->dport_be, &to->dport_be, 2);
 
 	memset(out, 0, sizeof(*out));
 	out->flow.new_sport = to->sport_be;
 	out->flow.new_dport = to->dport_be;
 	out->flow.address_delta = fold(addresses);
-	out->flow.l4_delta = fold(ports + (in->proto == IPPROTO_ICMP ? 0 : addresses));
-	out->flow.to = side[1 - dir] << 8 | flow->flow->dscp[dir];
-	out->flow.in = side[dir] << 8;
-	out->flow.slot = flow->slot << 1 | dir;
+	out->flow.number = flow->slot + dir * slots;
+	out->flow.how = side[1 - dir] << 16 | (uint32_t)flow->flow->dscp[dir] << 8;
+	out->flow.in = (uint16_t)side[dir];
 	if (memcmp(in->src, to->src, 16) || memcmp(in->dst, to->dst, 16) || in->sport_be != to->sport_be ||
 	    in->dport_be != to->dport_be)
-		out->flow.in |= FO__BPF_NAT;
+		out->flow.how |= FO__BPF_HOW_NAT;
 	if (in->family == FO_FAMILY_IPV4) {
 		memcpy(&out->v4.new_src, to->src, 4);
 		memcpy(&out->v4.new_dst, to->dst, 4);
@@ -170,6 +168,10 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsi
 		fo__bpf_side_release(bpf, side[0]);
 		return code;
 	}
+	/* Before the slot lives: a process that is killed now leaves none that looks whole. Nobody else knows these states. */
+	for (unsigned int dir = 0; dir < 2; dir++)
+		*fo__bpf_state_of(bpf, flow->slot, dir) = (struct fo__bpf_state){.flags = FO__BPF_INACTIVE};
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	*slot = (struct fo__bpf_slot){.cookie = flow->cookie,
 				      .in = {side[0], side[1]},
 				      .family = flow->flow->tuple[0].family,
@@ -181,9 +183,8 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsi
 		fo__bpf_build_key(&flow->flow->tuple[dir], fo__bpf_side_ingress(bpf, side[dir]),
 				  &slot->key[dir]);
 		memcpy(&pair->dir[dir].key, &slot->key[dir], sizeof(slot->key[dir]));
-		fo__bpf_build_element(flow, dir, side, (void *)&pair->dir[dir].element);
+		fo__bpf_build_element(flow, bpf->n_slots, dir, side, (void *)&pair->dir[dir].element);
 	}
-	pair->dir[0].element.flow.in |= FO__BPF_INACTIVE;
 	pair->family = slot->family;
 	pair->result = -EIO;
 	return 0;
@@ -222,6 +223,7 @@ static int settle(struct fo__bpf *bpf, const struct fo_backend_flow *flow, int r
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
 
 	if (!result) {
+		fo__bpf_state_set(bpf, flow->slot, 0, FO__BPF_INACTIVE);
 		fo__bpf_lives(bpf, flow->slot);
 		return 0;
 	}
@@ -252,9 +254,10 @@ void fo__bpf_flow_undo(struct fo__bpf *bpf, uint32_t slot)
 {
 	struct fo__bpf_slot *flow = &bpf->slots[slot];
 
-	dies(bpf, flow, FO__BPF_FREE);
+	fo__bpf_state_set(bpf, slot, FO__BPF_DEAD, 0);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, flow->family), &flow->key[dir]);
+	dies(bpf, flow, FO__BPF_FREE);
 	release_sides(bpf, flow->in);
 }
 
@@ -278,29 +281,15 @@ static void queue_append(struct fo__bpf *bpf, struct fo__bpf_queue *queue, uint3
 	queue->last = slot;
 }
 
-static int mark_dead(struct fo__bpf *bpf, uint32_t slot)
+static void mark_dead(struct fo__bpf *bpf, uint32_t slot)
 {
-	struct fo__bpf_slot *flow = &bpf->slots[slot];
-	int code = 0;
-
-	for (unsigned int dir = 0; !code && dir < 2; dir++) {
-		struct fo__bpf_mark dead = {.set = FO__BPF_DEAD};
-
-		code = fo__bpf_mark(bpf, flow->family, &flow->key[dir], &dead);
-		if (code == -ENOENT)
-			code = 0; /* somebody else took it out: the more it is gone */
-	}
-	if (code)
-		return code;
-	dies(bpf, flow, FO__BPF_ENDING);
+	fo__bpf_state_set(bpf, slot, FO__BPF_DEAD, 0);
+	dies(bpf, &bpf->slots[slot], FO__BPF_ENDING);
 	queue_append(bpf, &bpf->ending, slot);
-	return 0;
 }
 
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err)
 {
-	int code;
-
 	/* On its way out by itself: now the library wants to hear of it as its own doing. */
 	if (slot < bpf->n_slots && bpf->slots[slot].cookie == cookie && bpf->slots[slot].ended) {
 		bpf->slots[slot].ended = FO_R_NONE;
@@ -309,29 +298,26 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 	if (!slot_of(bpf, cookie, slot))
 		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
 				    "the flow is not in the kernel's maps");
-	code = mark_dead(bpf, slot);
-	if (code)
-		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
+	mark_dead(bpf, slot);
 	return FO_BACKEND_PENDING;
 }
 
-/* What the kernel does not mark now, whoever asks for this tries again. */
 void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason)
 {
-	if (bpf->slots[slot].life == FO__BPF_LIVE && !mark_dead(bpf, slot))
-		bpf->slots[slot].ended = (uint8_t)reason;
+	if (bpf->slots[slot].life != FO__BPF_LIVE)
+		return;
+	mark_dead(bpf, slot);
+	bpf->slots[slot].ended = (uint8_t)reason;
 }
 
 static void reap(struct fo__bpf *bpf, uint32_t slot)
 {
 	struct fo__bpf_slot *flow = &bpf->slots[slot];
 	int map = fo__bpf_flow_map(bpf, flow->family);
-	union fo__bpf_element last;
 	uint8_t ended = flow->ended;
 
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		if (!bpf_map_lookup_elem(map, &flow->key[dir], &last))
-			fo__bpf_report(bpf, slot, dir, &last.flow);
+		fo__bpf_report(bpf, slot, dir);
 		(void)bpf_map_delete_elem(map, &flow->key[dir]);
 	}
 	release_sides(bpf, flow->in);
@@ -364,7 +350,7 @@ static int write_dscp(struct fo__bpf *bpf, const struct fo__bpf_slot *slot, cons
 		      struct fo_error *err)
 {
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_mark change = {.to = slot->in[1 - dir] << 8 | dscp[dir]};
+		struct fo__bpf_mark change = {.keep = ~0xff00u, .set = (uint32_t)dscp[dir] << 8};
 
 		if (fo__bpf_mark(bpf, slot->family, &slot->key[dir], &change))
 			return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "dscp", 0,
@@ -394,10 +380,8 @@ int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow,
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot)
 {
 	struct fo__bpf_slot *flow = slot_of(bpf, cookie, slot);
-	union fo__bpf_element now;
 
 	for (unsigned int dir = 0; flow && dir < 2; dir++)
-		if (!bpf_map_lookup_elem(fo__bpf_flow_map(bpf, flow->family), &flow->key[dir], &now))
-			fo__bpf_report(bpf, slot, dir, &now.flow);
+		fo__bpf_report(bpf, slot, dir);
 	return flow ? 0 : -ENOENT;
 }

@@ -30,8 +30,7 @@ int fo_tc(struct __sk_buff *skb)
 	return is_orphaned() ? TC_ACT_UNSPEC : tc_run(skb);
 }
 
-/* Run by user space: flags of one direction, atomically. A direction that is written to its map anew would lose what is
- * counted meanwhile. */
+/* Run by user space, which alone writes elements: how one direction's packets leave. */
 SEC("syscall")
 int fo_mark(struct fo__bpf_mark *mark)
 {
@@ -51,19 +50,9 @@ int fo_mark(struct fo__bpf_mark *mark)
 	}
 	if (!flow)
 		return 0;
-	if (mark->set)
-		__sync_fetch_and_or(&flow->in, mark->set);
-	if (mark->clear)
-		__sync_fetch_and_and(&flow->in, ~mark->clear);
-	if (mark->flip)
-		__sync_fetch_and_xor(&flow->in, mark->flip);
-	if (mark->to)
-		flow->to = mark->to;
-	if (mark->packets) {
-		__sync_fetch_and_add(&flow->packets, mark->packets);
-		__sync_fetch_and_add(&flow->bytes, mark->bytes);
-	}
-	mark->flow = *flow;
+	flow->how = (flow->how & mark->keep) | mark->set;
+	if (mark->in)
+		flow->in = (__u16)mark->in;
 	mark->found = 1;
 	return 0;
 }
