@@ -46,7 +46,7 @@ struct frame {
 
 #define TCX_INGRESS 46
 #define ROUNDS	    7u
-#define FRAMES	    200000u
+#define FRAMES	    1000000u
 #define WARM	    20000u
 #define FRAME_SIZE  60u
 #define FIRST_PORT  1024u
