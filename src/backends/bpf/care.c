@@ -220,21 +220,14 @@ static void begin_pass(struct fo__bpf *bpf)
 	ct->next_pass_ms = ct->rechecking ? 0 : bpf->ops->now_ms(bpf->host) + PASS_MS;
 }
 
-bool fo__bpf_conntrack_poll(struct fo__bpf *bpf)
+/* One exchange, and one more for what it is to change. */
+static void slice(struct fo__bpf *bpf)
 {
 	struct fo__bpf_conntrack *ct = bpf->conntrack;
 	struct looking looking = {.bpf = bpf};
-	uint32_t high, end, now = fo__bpf_ct_now_s();
+	uint32_t high = bpf->slots_high, now = fo__bpf_ct_now_s();
+	uint32_t end = high - ct->at < SLICE_SLOTS ? high : ct->at + SLICE_SLOTS;
 
-	if (!ct)
-		return false;
-	ct->recheck |= fo__ipsec_changed(&ct->ipsec);
-	if (!ct->passing && !ct->recheck && bpf->ops->now_ms(bpf->host) < ct->next_pass_ms)
-		return false;
-	if (!ct->passing)
-		begin_pass(bpf);
-	high = bpf->slots_high;
-	end = high - ct->at < SLICE_SLOTS ? high : ct->at + SLICE_SLOTS;
 	for (; ct->at < end && looking.n < SLICE_ASKED; ct->at++) {
 		if (!is_due(bpf, ct->at, now))
 			continue;
@@ -247,5 +240,21 @@ bool fo__bpf_conntrack_poll(struct fo__bpf *bpf)
 	else
 		look_after(&looking);
 	ct->passing = ct->at < high;
+}
+
+bool fo__bpf_conntrack_poll(struct fo__bpf *bpf, uint64_t until_us)
+{
+	struct fo__bpf_conntrack *ct = bpf->conntrack;
+
+	if (!ct)
+		return false;
+	ct->recheck |= fo__ipsec_changed(&ct->ipsec);
+	if (!ct->passing && !ct->recheck && bpf->ops->now_ms(bpf->host) < ct->next_pass_ms)
+		return false;
+	if (!ct->passing)
+		begin_pass(bpf);
+	do
+		slice(bpf);
+	while (ct->passing && fo__bpf_now_us() < until_us);
 	return ct->passing;
 }

@@ -12,6 +12,9 @@
 #include <netinet/in.h>
 #include <string.h>
 
+/* Flows taken out of the maps between two looks at the clock. */
+#define REAP_SLICE 64u
+
 int fo__bpf_flow_map(const struct fo__bpf *bpf, unsigned int family)
 {
 	return bpf->map[family == FO_FAMILY_IPV4 ? FO__BPF_FLOWS4 : FO__BPF_FLOWS6];
@@ -329,19 +332,22 @@ static void reap(struct fo__bpf *bpf, uint32_t slot)
 		bpf->ops->removed(bpf->host, flow->cookie);
 }
 
-void fo__bpf_flows_reap(struct fo__bpf *bpf)
+bool fo__bpf_flows_reap(struct fo__bpf *bpf, uint64_t until_us)
 {
-	uint32_t slot, next;
-
 	if (bpf->period && !fo__bpf_grace_over(bpf, bpf->period))
-		return;
-	for (slot = bpf->period ? bpf->waiting.first : FO__BPF_NONE; slot != FO__BPF_NONE; slot = next) {
-		next = bpf->slots[slot].next;
+		return false;
+	for (uint32_t n = 1; bpf->waiting.first != FO__BPF_NONE; n++) {
+		uint32_t slot = bpf->waiting.first;
+
+		bpf->waiting.first = bpf->slots[slot].next;
 		reap(bpf, slot);
+		if (n % REAP_SLICE == 0 && fo__bpf_now_us() >= until_us)
+			return true;
 	}
 	bpf->waiting = bpf->ending;
 	bpf->ending = (struct fo__bpf_queue){FO__BPF_NONE, FO__BPF_NONE};
 	bpf->period = bpf->waiting.first != FO__BPF_NONE ? fo__bpf_grace_begin(bpf) : 0;
+	return false;
 }
 
 /* ---- update and read ---- */

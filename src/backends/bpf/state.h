@@ -196,8 +196,8 @@ struct fo__bpf {
 	struct fo__bpf_grace grace;
 	struct fo__bpf_conntrack *conntrack; /* guard.h; NULL: none */
 	struct fo__bpf_links *links;	     /* guard.h */
-	bool looking_after,
-		ending_flows; /* a pass over conntrack's entries, over flows of dead ports, is under way */
+	/* Under way: a pass over conntrack's entries, over flows of dead ports, over what is to be taken out of the maps. */
+	bool looking_after, ending_flows, reaping;
 	struct fo__bpf_prover *prover; /* guard.h; NULL: not needed yet */
 	void (*warn)(void *ctx, const struct fo_bpf_warning *warning);
 	void *warn_ctx;
@@ -298,8 +298,8 @@ void fo__bpf_build_element(const struct fo_backend_flow *flow, uint32_t slots, u
 int fo__bpf_mark(const struct fo__bpf *bpf, unsigned int family, const union fo__bpf_key *key,
 		 struct fo__bpf_mark *answer);
 int fo__bpf_refused(int errno_, struct fo_error *err);
-/* Flows whose grace period is over: final counters, removed(). */
-void fo__bpf_flows_reap(struct fo__bpf *bpf);
+/* Flows whose grace period is over: final counters, removed(). A slice at least, no new one from then on; true: there are more. */
+bool fo__bpf_flows_reap(struct fo__bpf *bpf, uint64_t until_us);
 
 /* move.c: both wait for the kernel, some ten milliseconds, where keys change. */
 int fo__bpf_flow_move(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
@@ -314,7 +314,9 @@ int fo__bpf_lease(struct fo__bpf *bpf);
 
 /* sweep.c: what a direction's state has that the library was not told yet. */
 void fo__bpf_report(struct fo__bpf *bpf, uint32_t slot, unsigned int dir);
-void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us);
+/* A slice at least, no new one from then on. */
+void fo__bpf_sweep(struct fo__bpf *bpf, uint64_t until_us);
+uint64_t fo__bpf_now_us(void); /* monotonic */
 struct fo__bpf_state *fo__bpf_state_of(const struct fo__bpf *bpf, uint32_t slot, unsigned int dir);
 /* Flags of both directions, atomically, though the program works with them. */
 void fo__bpf_state_set(struct fo__bpf *bpf, uint32_t slot, uint32_t set, uint32_t clear);

@@ -13,9 +13,9 @@
 
 #define SWEEP_MS 1000u
 /* Slots between two looks at the clock. */
-#define STEP 1024u
+#define STEP 512u
 
-static uint64_t now_us(void)
+uint64_t fo__bpf_now_us(void)
 {
 	struct timespec now;
 
@@ -153,9 +153,9 @@ static void begin(struct fo__bpf *bpf, uint64_t now_ms)
 	bpf->next_sweep_ms = now_ms + SWEEP_MS;
 }
 
-void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us)
+void fo__bpf_sweep(struct fo__bpf *bpf, uint64_t until_us)
 {
-	uint64_t now_ms = bpf->ops->now_ms(bpf->host), end = now_us() + max_us;
+	uint64_t now_ms = bpf->ops->now_ms(bpf->host);
 
 	if (!bpf->sweep_running && now_ms < bpf->next_sweep_ms)
 		return;
@@ -164,5 +164,5 @@ void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us)
 		begin(bpf, now_ms);
 	do
 		step(bpf);
-	while (bpf->sweep_running && now_us() < end);
+	while (bpf->sweep_running && fo__bpf_now_us() < until_us);
 }
