@@ -49,7 +49,7 @@ static void read_flow(const struct fo__bpf *bpf, const struct fo__bpf_slot *slot
 {
 	FO_INIT(out);
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		fo__bpf_read_tuple(slot, dir, &out->tuple[dir]);
+		fo__bpf_read_tuple(slot->family, &slot->key[dir], &out->tuple[dir]);
 		out->adj[dir] = bpf->sides[slot->in[dir]].id;
 		out->dscp[dir] = slot->dscp[dir];
 	}

@@ -232,7 +232,8 @@ static void slice(struct fo__bpf *bpf)
 		if (!is_due(bpf, ct->at, now))
 			continue;
 		for (unsigned int dir = 0; dir < 2; dir++)
-			fo__bpf_read_tuple(&bpf->slots[ct->at], dir, &looking.tuples[looking.n][dir]);
+			fo__bpf_read_tuple(bpf->slots[ct->at].family, &bpf->slots[ct->at].key[dir],
+					   &looking.tuples[looking.n][dir]);
 		looking.slots[looking.n++] = ct->at;
 	}
 	if (ct->rechecking && looking.n)

@@ -138,7 +138,7 @@ int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err)
 	code = bpf->program ? 0 : -errno;
 	if (!code) {
 		set_sizes(bpf->program, 2 * slots);
-		bpf->program->rodata->fo_slots = slots;
+		bpf->program->data->fo_slots = slots;
 		code = bpf->pins.found ? reuse_maps(bpf) : 0;
 	}
 	if (!code)

@@ -91,6 +91,6 @@ struct {
 } config SEC(".maps");
 
 /* Slots of the table, set before loading. */
-const volatile __u32 fo_slots = 1;
+__u32 fo_slots = 1;
 
 #endif /* FO_BACKENDS_BPF_MAPS_BPF_H */

@@ -6,6 +6,7 @@
  *   load.c     the program's object: sizes, loading, descriptors
  *   attach.c   the program on devices: XDP, tcx, clsact
  *   sides.c    adjacencies to entries and ingress numbers
+ *   encode.c   flows and adjacencies as the maps have them
  *   flows.c    elements of the flow maps: add, end, read, update
  *   move.c     directions that come in another way than before
  *   sweep.c    what the program saw: counters, FIN and RST, out of memory that both have
@@ -21,7 +22,7 @@
 #include "flowoffload-backend.h"
 #include "flowoffload-bpf.h"
 
-#include "backends/bpf/layout.h"
+#include "backends/bpf/encode.h"
 
 #include <bpf/libbpf.h>
 #include <pthread.h>
@@ -120,17 +121,6 @@ struct fo__bpf_ingress {
 };
 
 enum fo__bpf_life { FO__BPF_FREE, FO__BPF_LIVE, FO__BPF_ENDING };
-
-union fo__bpf_key {
-	struct fo__bpf_key4 v4;
-	struct fo__bpf_key6 v6;
-};
-
-union fo__bpf_element {
-	struct fo__bpf_flow flow;
-	struct fo__bpf_flow4 v4;
-	struct fo__bpf_flow6 v6;
-};
 
 /* One flow. Kept because the library names it by cookie and slot alone when it ends. What its caller gave is for the next
  * process. */
@@ -288,12 +278,7 @@ void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason)
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
 			struct fo_error *err);
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot);
-/* A direction as its packets arrive, out of its key. */
-void fo__bpf_read_tuple(const struct fo__bpf_slot *slot, unsigned int dir, struct fo_tuple *out);
 int fo__bpf_flow_map(const struct fo__bpf *bpf, unsigned int family);
-void fo__bpf_build_key(const struct fo_tuple *tuple, uint32_t ingress, union fo__bpf_key *key);
-void fo__bpf_build_element(const struct fo_backend_flow *flow, uint32_t slots, unsigned int dir,
-			   const uint32_t side[2], union fo__bpf_element *out);
 /* Run the program fo_mark on one direction, question and answer. -ENOENT: it is not there. */
 int fo__bpf_mark(const struct fo__bpf *bpf, unsigned int family, const union fo__bpf_key *key,
 		 struct fo__bpf_mark *answer);
