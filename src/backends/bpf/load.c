@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 
 /* The library's own words go into its errors. */
 static int silent(enum libbpf_print_level level, const char *format, va_list args)
@@ -54,6 +55,17 @@ static void set_sizes(struct program_bpf *program, uint32_t directions)
 	bpf_map__set_max_entries(program->maps.adjacencies, FO__BPF_SIDES);
 	bpf_map__set_max_entries(program->maps.entries, 2 * FO__BPF_SIDES);
 	bpf_map__set_max_entries(program->maps.devices, 2 * FO__BPF_DEVICES);
+}
+
+/* Since 6.3 (before, xdp_do_redirect() is not for frames in several buffers, and the driver drops them). Nothing else tells. */
+static bool redirects_frags(void)
+{
+	struct utsname name;
+	unsigned int major, minor;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 3);
 }
 
 static void list_maps(const struct program_bpf *program, struct bpf_map *maps[FO__BPF_MAPS])
@@ -139,6 +151,7 @@ int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err)
 	if (!code) {
 		set_sizes(bpf->program, 2 * slots);
 		bpf->program->data->fo_slots = slots;
+		bpf->program->bss->fo_redirects_frags = redirects_frags();
 		code = bpf->pins.found ? reuse_maps(bpf) : 0;
 	}
 	if (!code)

@@ -90,7 +90,8 @@ struct {
 	__type(value, struct fo__bpf_config);
 } config SEC(".maps");
 
-/* Slots of the table, set before loading. */
+/* Set before loading: slots of the table; does this kernel redirect frames that lie in several buffers? */
 __u32 fo_slots = 1;
+__u32 fo_redirects_frags = 0;
 
 #endif /* FO_BACKENDS_BPF_MAPS_BPF_H */

@@ -16,11 +16,15 @@ int fo_xdp(struct xdp_md *ctx)
 	return xdp_run(ctx, (__u32)(ctx->data_end - ctx->data));
 }
 
-/* For devices whose frames may lie in several buffers. */
+/* For devices whose frames may lie in several buffers. A kernel that cannot redirect these would drop them. */
 SEC("xdp.frags")
 int fo_xdp_frags(struct xdp_md *ctx)
 {
-	return xdp_run(ctx, (__u32)bpf_xdp_get_buff_len(ctx));
+	__u32 length = (__u32)bpf_xdp_get_buff_len(ctx);
+
+	if (!fo_redirects_frags && length > (__u32)(ctx->data_end - ctx->data))
+		return xdp_pass(FO__BPF_R_MTU);
+	return xdp_run(ctx, length);
 }
 
 /* With a lease, for where nothing else ends what a dead process has attached. */
