@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* bpf_helpers.h - in place of libbpf's, for bpf_replica.c, which is what the kernel is to the program: its maps are names, and
+/* kernel.h - in place of bpf_helpers.h, for bpf_replica.c, which is what the kernel is to the program: its maps are names, and
  * helpers are functions.
  */
-#ifndef TESTS_NET_REPLICA_BPF_HELPERS_H
-#define TESTS_NET_REPLICA_BPF_HELPERS_H
+#ifndef TESTS_NET_REPLICA_KERNEL_H
+#define TESTS_NET_REPLICA_KERNEL_H
 
 #include <linux/bpf.h>
 

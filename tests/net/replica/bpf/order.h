@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* bpf_endian.h - in place of libbpf's, for bpf_replica.c. */
-#ifndef TESTS_NET_REPLICA_BPF_ENDIAN_H
-#define TESTS_NET_REPLICA_BPF_ENDIAN_H
+/* order.h - in place of bpf_endian.h, for bpf_replica.c. */
+#ifndef TESTS_NET_REPLICA_ORDER_H
+#define TESTS_NET_REPLICA_ORDER_H
 
 /* Not the C library's, whose headers do not go with the kernel's. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
