@@ -82,7 +82,7 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsi
 	/* Before the slot lives: a process that is killed now leaves none that looks whole. Nobody else knows these states. */
 	for (unsigned int dir = 0; dir < 2; dir++)
 		*fo__bpf_state_of(bpf, flow->slot, dir) = (struct fo__bpf_state){.flags = FO__BPF_INACTIVE};
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__asm__ volatile("" ::: "memory");
 	*slot = (struct fo__bpf_slot){.cookie = flow->cookie,
 				      .in = {side[0], side[1]},
 				      .family = flow->flow->tuple[0].family,
