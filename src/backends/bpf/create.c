@@ -331,6 +331,8 @@ int fo__bpf_create(const struct fo_backend_config *config, struct fo_caps *caps,
 		return code;
 	}
 	bpf->now_jiffies = fo__bpf_jiffies(bpf);
+	/* All that was counted before was told by the adoption; jiffies of a machine that has just started are high. */
+	bpf->swept_jiffies = (uint32_t)bpf->now_jiffies;
 	bpf->leased = leased;
 	describe_hooks(bpf, caps);
 	*priv = bpf;

@@ -105,6 +105,8 @@ _Static_assert(sizeof(((struct fo__bpf_direction *)0)->element) == sizeof(union 
 		       sizeof(((struct fo__bpf_direction *)0)->key) == sizeof(union fo__bpf_key),
 	       "a direction is a key and an element");
 
+_Static_assert(FO__BPF_SIDES <= 65536, "a flow names its sides by 16 bits each");
+
 /* The first n of the batch. What the program does not come to keeps its -EIO. */
 static void run_batch(struct fo__bpf *bpf, uint32_t n)
 {
