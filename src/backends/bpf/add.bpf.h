@@ -33,6 +33,24 @@ ALWAYS int add_pair(struct fo__bpf_pair *pair, int v6)
 	return failed;
 }
 
+/* Asks for the cache lines that adding will wait for, key by key, behind a lock each: look-ups wait for several at once. */
+static long expect_next(__u32 i, struct fo__bpf_many *many)
+{
+	struct fo__bpf_pair *pair = bpf_map_lookup_elem(&batch, &i);
+
+	(void)many;
+	if (!pair)
+		return 1;
+	if (pair->family == 6) {
+		(void)bpf_map_lookup_elem(&flows6, &pair->dir[0].key.v6);
+		(void)bpf_map_lookup_elem(&flows6, &pair->dir[1].key.v6);
+	} else {
+		(void)bpf_map_lookup_elem(&flows4, &pair->dir[0].key.v4);
+		(void)bpf_map_lookup_elem(&flows4, &pair->dir[1].key.v4);
+	}
+	return 0;
+}
+
 /* For bpf_loop(). */
 static long add_next(__u32 i, struct fo__bpf_many *many)
 {

@@ -65,8 +65,10 @@ int fo_mark(struct fo__bpf_mark *mark)
 SEC("syscall")
 int fo_add(struct fo__bpf_many *many)
 {
-	long done = bpf_loop(many->n, add_next, 0, 0);
+	long done;
 
+	bpf_loop(many->n, expect_next, 0, 0);
+	done = bpf_loop(many->n, add_next, 0, 0);
 	many->done = done < 0 ? 0 : (__u32)done;
 	return 0;
 }
