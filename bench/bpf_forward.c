@@ -46,7 +46,7 @@ struct frame {
 
 #define TCX_INGRESS 46
 #define ROUNDS	    7u
-#define FRAMES	    200000u
+#define FRAMES	    1000000u
 #define WARM	    20000u
 #define FRAME_SIZE  60u
 #define FIRST_PORT  1024u
@@ -418,7 +418,8 @@ static void tell(enum way way, uint32_t n, const double *rounds, double median, 
 }
 
 /* Rounds differ, and what happens beside them: each ratio is of two that came one after the other. */
-static double ratio(double rounds[WAYS][ROUNDS], enum way slow, enum way fast, enum way less)
+static void tell_ratio(const char *name, uint32_t n, double rounds[WAYS][ROUNDS], enum way slow,
+		       enum way fast, enum way less)
 {
 	double found[ROUNDS];
 
@@ -428,13 +429,10 @@ static double ratio(double rounds[WAYS][ROUNDS], enum way slow, enum way fast, e
 		found[i] = (rounds[slow][i] - off) / (rounds[fast][i] - off);
 	}
 	qsort(found, ROUNDS, sizeof(found[0]), by_value);
-	return found[ROUNDS / 2];
-}
-
-static void tell_ratio(const char *name, uint32_t n, double figure)
-{
-	printf("{\"bench\":\"bpf-forward\",\"case\":\"%s\",\"n\":%u,\"figure\":%.3f,\"unit\":\"x\"}\n", name,
-	       n, figure);
+	printf("{\"bench\":\"bpf-forward\",\"case\":\"%s\",\"n\":%u,\"figure\":%.3f,\"least\":%.3f,\"most\":%"
+	       ".3f,"
+	       "\"unit\":\"x\"}\n",
+	       name, n, found[ROUNDS / 2], found[0], found[ROUNDS - 1]);
 }
 
 static void compare(uint32_t n_flows)
@@ -448,10 +446,10 @@ static void compare(uint32_t n_flows)
 
 			rounds[way][i] = measure(way, n_flows);
 		}
-	tell_ratio("kernel-xdp", n_flows, ratio(rounds, KERNEL, XDP_TO_XDP, WAYS));
-	tell_ratio("kernel-xdp-skb", n_flows, ratio(rounds, KERNEL, XDP_TO_SKB, WAYS));
-	tell_ratio("kernel-tc", n_flows, ratio(rounds, KERNEL, TC_TO_SKB, WAYS));
-	tell_ratio("over-bare", n_flows, ratio(rounds, XDP_TO_XDP, BARE, DROP));
+	tell_ratio("kernel-xdp", n_flows, rounds, KERNEL, XDP_TO_XDP, WAYS);
+	tell_ratio("kernel-xdp-skb", n_flows, rounds, KERNEL, XDP_TO_SKB, WAYS);
+	tell_ratio("kernel-tc", n_flows, rounds, KERNEL, TC_TO_SKB, WAYS);
+	tell_ratio("over-bare", n_flows, rounds, XDP_TO_XDP, BARE, DROP);
 	for (unsigned int way = 0; way < WAYS; way++) {
 		qsort(rounds[way], ROUNDS, sizeof(double), by_value);
 		medians[way] = rounds[way][ROUNDS / 2];

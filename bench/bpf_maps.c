@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "backends/bpf/bpf.h"
+#include "backends/bpf/state.h"
 #include "flowoffload-bpf.h"
 
 #include <arpa/inet.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -28,6 +30,9 @@
 #define HANDFUL	 128u
 #define SLICE_US 2000u
 #define SWEEPS	 5u
+/* enum bpf_map_type */
+#define MAP_HASH  1u
+#define MAP_ARRAY 2u
 
 static const char set_up_device[] =
 	"ip link add fo0 type veth peer name fo1 && ip link set fo0 up && ip link set fo1 up";
@@ -38,7 +43,7 @@ static struct fo_table_options options;
 static struct fo_adj adj[2];
 static char folder[64];
 
-static void die(const char *what, const char *why)
+static void __attribute__((noreturn)) die(const char *what, const char *why)
 {
 	fprintf(stderr, "bench-bpf-maps: %s: %s\n", what, why);
 	exit(1);
@@ -199,7 +204,7 @@ static void add_to_maps(void *priv, const struct crowd *crowd)
 	struct fo_error errs[HANDFUL];
 	unsigned int states[HANDFUL];
 	int results[HANDFUL];
-	double began = clock_ms(CLOCK_MONOTONIC), took;
+	double began = clock_ms(CLOCK_MONOTONIC), cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID), took;
 
 	for (uint32_t i = 0; i < crowd->n; i += HANDFUL) {
 		size_t n = crowd->n - i < HANDFUL ? crowd->n - i : HANDFUL;
@@ -209,7 +214,9 @@ static void add_to_maps(void *priv, const struct crowd *crowd)
 			if (results[at])
 				die("an add", errs[at].text);
 	}
+	cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID) - cpu;
 	took = clock_ms(CLOCK_MONOTONIC) - began;
+	line("add-map-cpu", crowd->n, crowd->n / cpu * 1e3, "flows/s");
 	line("add-map", crowd->n, crowd->n / took * 1e3, "flows/s");
 	line("add-map-directions", crowd->n, 2 * crowd->n / took * 1e3, "directions/s");
 }
@@ -221,8 +228,76 @@ static int by_value(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
+/* ---- memory, as the kernel accounts it ---- */
+
+struct found {
+	int fd;
+	unsigned int type, key_size, value_size, entries;
+	double memlock;
+};
+
+static bool read_map(const char *name, struct found *found)
+{
+	char path[300], text[128];
+	FILE *file;
+
+	*found = (struct found){.fd = atoi(name)};
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", name);
+	file = fopen(path, "r");
+	while (file && fgets(text, sizeof(text), file)) {
+		(void)sscanf(text, "map_type: %u", &found->type);
+		(void)sscanf(text, "key_size: %u", &found->key_size);
+		(void)sscanf(text, "value_size: %u", &found->value_size);
+		(void)sscanf(text, "max_entries: %u", &found->entries);
+		(void)sscanf(text, "memlock: %lf", &found->memlock);
+	}
+	if (file)
+		fclose(file);
+	return found->type != 0;
+}
+
+/* A map with one element a direction. */
+static struct found map_of(unsigned int type, unsigned int key_size, uint32_t directions)
+{
+	DIR *dir = opendir("/proc/self/fdinfo");
+	struct dirent *entry;
+	struct found found;
+
+	while (dir && (entry = readdir(dir)) != NULL)
+		if (read_map(entry->d_name, &found) && found.type == type && found.key_size == key_size &&
+		    found.entries == directions) {
+			closedir(dir);
+			return found;
+		}
+	die("a map", "not found");
+}
+
+/* An element of the hash of its family, and its state in the array of both. */
+static double memory_of(unsigned int key_size, uint32_t n)
+{
+	return (map_of(MAP_HASH, key_size, 2 * n).memlock + map_of(MAP_ARRAY, 4, 2 * n).memlock) / (2.0 * n);
+}
+
+/* As if each direction had had a packet since the last sweep. */
+static void touch_all(void *priv, uint32_t n)
+{
+	struct found map = map_of(MAP_ARRAY, 4, 2 * n);
+	size_t size = 2 * (size_t)n * sizeof(struct fo__bpf_state);
+	struct fo__bpf_state *states = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, map.fd, 0);
+	uint32_t now = (uint32_t)fo__bpf_jiffies(priv) | 1;
+
+	if (states == MAP_FAILED || map.value_size != sizeof(*states))
+		die("states", strerror(errno));
+	for (uint32_t i = 0; i < 2 * n; i++) {
+		states[i].packets++;
+		states[i].bytes += 100;
+		states[i].last = now;
+	}
+	munmap(states, size);
+}
+
 /* Whole sweeps, in slices as fo_table_poll() would ask for them. */
-static void sweep(void *priv, uint32_t n)
+static void sweep(void *priv, uint32_t n, bool active)
 {
 	double total[SWEEPS], clock[SWEEPS], longest = 0;
 
@@ -231,6 +306,8 @@ static void sweep(void *priv, uint32_t n)
 
 		while ((uint64_t)clock_ms(CLOCK_MONOTONIC) <= due)
 			usleep(10000);
+		if (active)
+			touch_all(priv, n);
 		total[i] = clock[i] = 0;
 		do {
 			double cpu = clock_ms(CLOCK_THREAD_CPUTIME_ID), at = clock_ms(CLOCK_MONOTONIC), slice;
@@ -244,41 +321,9 @@ static void sweep(void *priv, uint32_t n)
 	}
 	qsort(total, SWEEPS, sizeof(total[0]), by_value);
 	qsort(clock, SWEEPS, sizeof(clock[0]), by_value);
-	line("sweep", n, total[SWEEPS / 2], "ms");
-	line("sweep-clock", n, clock[SWEEPS / 2], "ms");
-	line("sweep-slice", n, longest, "ms");
-}
-
-/* ---- memory, as the kernel accounts it ---- */
-
-static double memlock_of(uint32_t key_size)
-{
-	DIR *dir = opendir("/proc/self/fdinfo");
-	struct dirent *entry;
-	double found = 0;
-
-	while (dir && (entry = readdir(dir)) != NULL) {
-		char path[300], text[128];
-		unsigned int type = 0, key = 0;
-		double memlock = 0;
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/proc/self/fdinfo/%s", entry->d_name);
-		file = fopen(path, "r");
-		while (file && fgets(text, sizeof(text), file)) {
-			(void)sscanf(text, "map_type: %u", &type);
-			(void)sscanf(text, "key_size: %u", &key);
-			(void)sscanf(text, "memlock: %lf", &memlock);
-		}
-		if (file)
-			fclose(file);
-		/* A hash; the one of ingresses has keys of that size, too, but few. */
-		if (type == 1 && key == key_size && memlock > found)
-			found = memlock;
-	}
-	if (dir)
-		closedir(dir);
-	return found;
+	line(active ? "sweep-active" : "sweep", n, total[SWEEPS / 2], "ms");
+	line(active ? "sweep-active-clock" : "sweep-clock", n, clock[SWEEPS / 2], "ms");
+	line(active ? "sweep-active-slice" : "sweep-slice", n, longest, "ms");
 }
 
 static void maps_alone(uint32_t n)
@@ -288,11 +333,15 @@ static void maps_alone(uint32_t n)
 
 	crowd_open(&crowd, n);
 	priv = backend_open(n);
-	line("memory4", n, memlock_of(16) / (2.0 * n), "B");
-	line("memory6", n, memlock_of(40) / (2.0 * n), "B");
+	line("memory4", n, memory_of(16, n), "B");
+	line("memory6", n, memory_of(40, n), "B");
 	line("memory-user", n, (double)host_bytes / (2.0 * n), "B");
 	add_to_maps(priv, &crowd);
-	sweep(priv, n);
+	sweep(priv, n, false);
+	counted = 0;
+	sweep(priv, n, true);
+	if (counted != SWEEPS * 2ull * n)
+		die("a sweep", "not all packets were told");
 	fo__backend_bpf.destroy(priv);
 	crowd_close(&crowd);
 }

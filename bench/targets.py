@@ -62,13 +62,14 @@ def figure(target, lines, n):
     value, unit = field(line, name), {"figure": line.get("unit"), "ratio": "x"}.get(name, name)
     if "unit" in target and unit != target["unit"]:
         raise Missing(f"{bench} {case} {n} is in {unit}, the target in {target['unit']}")
+    spread = f"{number(line['least'])} to {number(line['most'])}" if "least" in line and "most" in line else ""
     if "over" in target:
         other = {"bench": bench, "case": case, "n": n, "who": who, "field": name, **target["over"]}
         below = field(find(lines, other["bench"], other["case"], other["n"], other["who"]), other["field"])
         if not below:
             raise Missing(f"{other['bench']} {other['case']} {other['n']} is zero")
         return value / below, "x", ""
-    return value, unit, ""
+    return value, unit, spread
 
 
 def judge(target, lines, n):

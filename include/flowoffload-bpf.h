@@ -40,35 +40,28 @@ enum fo_bpf_attach {
 enum fo_bpf_conntrack {
 	FO_BPF_CONNTRACK_AUTO = 0, /* where the kernel can be asked about it */
 	FO_BPF_CONNTRACK_ON = 1,   /* or create fails */
-	FO_BPF_CONNTRACK_OFF = 2   /* the slow path is another: neither conntrack nor IPsec policies are looked at */
+	FO_BPF_CONNTRACK_OFF =
+		2 /* the slow path is another: neither conntrack nor IPsec policies are looked at */
 };
 
 /* What would lose packets, or hide them from the program, without a word. */
 enum fo_bpf_warning_kind {
-	FO_BPF_WARN_LOSES = 1,    /* a device drops what XDP sends to it: no flow is added over it until that is mended */
-	FO_BPF_WARN_UNPROVEN = 2, /* it could not be found out whether it does: its flows are FO_STATE_PARTIAL */
+	FO_BPF_WARN_LOSES =
+		1, /* a device drops what XDP sends to it: no flow is added over it until that is mended */
+	FO_BPF_WARN_UNPROVEN =
+		2, /* it could not be found out whether it does: its flows are FO_STATE_PARTIAL */
 	FO_BPF_WARN_CHECKSUM = 3, /* frames may come with an unfinished checksum, which XDP spoils */
-	FO_BPF_WARN_VLAN = 4,     /* the device takes VLAN tags out before XDP sees the frame */
-	FO_BPF_WARN_FRAGS = 5,    /* an MTU beyond one buffer, which other ports may not be able to send */
-	FO_BPF_WARN_OWNER = 6     /* another program has the device's XDP: attached at TC instead */
+	FO_BPF_WARN_VLAN = 4,	  /* the device takes VLAN tags out before XDP sees the frame */
+	FO_BPF_WARN_FRAGS = 5,	  /* an MTU beyond one buffer, which other ports may not be able to send */
+	FO_BPF_WARN_OWNER = 6	  /* another program has the device's XDP: attached at TC instead */
 };
 
 struct fo_bpf_warning {
 	size_t size;
 	uint32_t port;
-	uint32_t kind;   /* enum fo_bpf_warning_kind */
+	uint32_t kind;	 /* enum fo_bpf_warning_kind */
 	char device[16]; /* its name */
-	char text[256];  /* one sentence, with the remedy */
-};
-
-/* How the kernel's counters are read. By itself the backend takes the best way that the kernel has, and looks flow by flow
- * where the table is nearly empty; another is for tests. */
-enum fo_bpf_sweep {
-	FO_BPF_SWEEP_AUTO = 0,
-	FO_BPF_SWEEP_ITERATOR = 1, /* inside the kernel, what has news alone; needs the kernel's BTF */
-	FO_BPF_SWEEP_BATCH = 2,	   /* many elements a call */
-	FO_BPF_SWEEP_KEYS = 3,	   /* key by key */
-	FO_BPF_SWEEP_FLOWS = 4	   /* flow by flow */
+	char text[256];	 /* one sentence, with the remedy */
 };
 
 /* Of fo_bpf_options.pins. */
@@ -82,9 +75,9 @@ struct fo_bpf_options {
 	 * during the call. fo_caps.text says how many there were. */
 	void (*warn)(void *ctx, const struct fo_bpf_warning *warning);
 	void *warn_ctx;
-	const char *pins; /* with FO_TABLE_PERSIST: the table's folder, which holds nothing else; NULL: FO_BPF_PINS */
-	uint32_t sweep;   /* enum fo_bpf_sweep */
-	uint32_t reserved;
+	const char *
+		pins; /* with FO_TABLE_PERSIST: the table's folder, which holds nothing else; NULL: FO_BPF_PINS */
+	uint64_t reserved;
 };
 
 #ifdef __cplusplus

@@ -186,6 +186,7 @@ static void gso_stays_one_frame(struct env *env)
 		REQUIRE_EQ(env_forward(env, &packet)->length, packet.length);
 		packet = gso(env, n, 60000, 1461, 0);
 		env_pass(env, &packet, FO_R_MTU);
+		env_check_counters(env, n); /* one packet */
 	}
 }
 

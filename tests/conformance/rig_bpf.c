@@ -163,6 +163,7 @@ const struct rig rig_bpf_xdp = {
 	.about = "the BPF program at native XDP of veth (needs root)",
 	.must_have = EVERYWHERE | FO_CAP_CRASH_GONE,
 	.features = RIG_BURSTS | RIG_OVERSIZE,
+	.exceptions = bpf_xdp_exceptions,
 	.open = open_xdp,
 	RIG_BPF,
 };

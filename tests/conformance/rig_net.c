@@ -16,6 +16,8 @@
 #define SETTLE_MS 5
 
 #define BURST 32u
+/* Of less the kernel drops some before anybody sees it: no header, half a tag. */
+#define ETHERNET_AND_IP 34u
 
 int net_fail(struct net *net, const char *format, ...)
 {
@@ -195,6 +197,8 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 		net_frame_copy(keep, &net->seen);
 		out->frame = keep->bytes;
 		out->length = keep->length;
+	} else if (net->rulesets < 0 && has_port(net, in->in_port) && in->length >= ETHERNET_AND_IP) {
+		snprintf(out->violation, sizeof(out->violation), "lost: neither passed on nor sent");
 	}
 	if (net->late)
 		snprintf(out->violation, sizeof(out->violation), "of an earlier packet %u more came out",

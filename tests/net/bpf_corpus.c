@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../fuzz/fuzz.h"
 #include "../fuzz/fuzz_packet.h"
@@ -61,7 +60,7 @@ static void populate(const struct pair *pair)
 		scene_flow(n, &flow, side);
 		for (unsigned int i = 0; i < 2; i++) {
 			scene_adj(side[i], &adj[i]);
-			adj[i].port = port[adj[i].port - 1];
+			adj[i].port = ports_of[adj[i].port - 1];
 			adj[i].flags = 0;
 		}
 		if (flow.scope || !is_for(pair->hook, &adj[0]) || !is_for(pair->hook, &adj[1]))
@@ -80,7 +79,7 @@ static void open_pair(struct pair *pair)
 	own.attach = pair->hook->attach;
 	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	pair->soft = open_table("soft", NULL);
-	pair->bpf = open_table("bpf", &own);
+	pair->bpf = open_table(backend_name, &own);
 	if (fo_worker_open(pair->soft, NULL, &pair->worker, &err))
 		fail("fo_worker_open", err.text);
 	pair->program = program_of(pair->hook);
@@ -89,7 +88,7 @@ static void open_pair(struct pair *pair)
 
 static void close_pair(struct pair *pair)
 {
-	close(pair->program);
+	close_program(pair->program);
 	fo_worker_close(pair->worker);
 	fo_table_destroy(pair->bpf);
 	fo_table_destroy(pair->soft);
@@ -120,7 +119,7 @@ static void try_input(struct pair *pair, const uint8_t *input, size_t size)
 			length = (unsigned int)size;
 		frame.length = length < PACKET_MAX ? length : PACKET_MAX;
 		memcpy(frame.bytes, input, frame.length);
-		try_frame(pair, &frame, port[number && number <= PORTS ? number - 1 : 0]);
+		try_frame(pair, &frame, ports_of[number && number <= PORTS ? number - 1 : 0]);
 		input += length;
 		size -= length;
 	}
@@ -137,10 +136,10 @@ static unsigned int n_seeds(void)
 }
 
 /* A seed with some bytes changed; the head of the first frame keeps its length, so that a frame is left. */
-static void try_changed(struct pair *pair, unsigned int seed)
+static void try_changed(struct pair *pair, unsigned int which)
 {
 	static uint8_t input[FUZZ_INPUT_MAX];
-	size_t size = fuzz_seed(seed, input, sizeof(input));
+	size_t size = fuzz_seed(which, input, sizeof(input));
 
 	for (unsigned int n = pick(6); n; n--) {
 		uint32_t reach = size - HEAD_SIZE < 90 ? (uint32_t)size - HEAD_SIZE : 90,

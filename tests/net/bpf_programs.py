@@ -7,70 +7,22 @@ connection of curl or iperf3 is offloaded while it runs, and ends cleanly; TCP a
 XDP. What took the short cut is told by a counter in the forward hook, which then stands still. The wiring is that of
 tests/nft/programs_net.py. Needs root.
 """
-import contextlib
-import http.server
 import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "nft"))
+import programs  # noqa: E402
 import programs_net  # noqa: E402
+from programs import Server4, stands_still, url, web_server  # noqa: E402
 from programs_net import until  # noqa: E402
 
-PULSE = b"flow offload" * 600
-PORT = 8000
 IPERF_PORT = 5201
-
-
-class Answer(http.server.BaseHTTPRequestHandler):
-    """Goes on until the server is told to let go."""
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.close_connection = True
-        with contextlib.suppress(ConnectionError):  # the client's exit status tells
-            while not self.server.let_go.wait(0.01):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(PULSE), PULSE))
-                self.server.pulses += 1
-            self.wfile.write(b"0\r\n\r\n")
-
-    def log_message(self, *_):
-        pass
-
-
-class Server4(http.server.ThreadingHTTPServer):
-    pulses, let_go = 0, None
-
-
-class Server6(Server4):
-    address_family = socket.AF_INET6
-
-
-@contextlib.contextmanager
-def web_server(net, family):
-    with net.entered("s"):
-        server = (Server4 if family == 4 else Server6)(("0.0.0.0" if family == 4 else "::", PORT), Answer)
-    server.let_go = threading.Event()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.let_go.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Router(programs_net.Net):
@@ -95,10 +47,10 @@ class Router(programs_net.Net):
         return json.loads(self.ip(who, "-json", "link", "show", "dev", device).stdout)[0]["address"]
 
 
-class Demo:
+class Demo(programs.Demo):
     """fo-demo serve at the router."""
 
-    def __init__(self, net, program, scratch, *options):
+    def __init__(self, net, program, scratch, *options):  # pylint: disable=super-init-not-called # other words
         self.net, self.program, self.path = net, program, os.path.join(scratch, "socket")
         self.process = net.start("r", program, "serve", "--backend", "bpf", "--bpf-attach", net.attach, "--device", "c0",
                                  "--device", "s0", "--socket", self.path, *options)
@@ -106,15 +58,6 @@ class Demo:
         while not self.said or "warning:" in self.said[-1]:
             self.said.append(self.process.stdout.readline())
         assert "listening" in self.said[-1], "".join(self.said) + self.process.stdout.read()
-
-    def ask(self, *words, check=True):
-        return programs_net.run(self.program, words[0], "--socket", self.path, *words[1:], check=check)
-
-    def answers(self, *words):
-        return [json.loads(line) for line in self.ask(words[0], "--json", *words[1:]).stdout.splitlines()]
-
-    def flows(self, *words):
-        return [answer["flow"] for answer in self.answers("list", *words)]
 
     def words(self, entry, proto):
         original, reply, _ = entry
@@ -135,34 +78,10 @@ class Demo:
         assert self.process.wait(programs_net.PATIENCE) == 0, self.process.stdout.read()
 
 
-def url(address, port):
-    return f"http://[{address}]:{port}/held" if ":" in address else f"http://{address}:{port}/held"
-
-
-def stands_still(net, pulses):
-    """The slow path's counter, while a good many pulses go through. pulses() counts them."""
-    began = pulses()
-    until("traffic flows", lambda: pulses() >= began + 10)
-    slow, began = net.slow(), pulses()
-    until("traffic flows on", lambda: pulses() >= began + 100)
-    assert net.slow() == slow, f"{net.slow() - slow} packets took the slow path"
-
-
 def curl_is_offloaded_mid_connection(net, demo, family, scratch):
-    path = os.path.join(scratch, f"held{family}")
-    with web_server(net, family) as server:
-        curl = net.start("c", "curl", "-sS", "-o", path, url(net.target[family], PORT))
-        until("curl is answered", lambda: os.path.exists(path) and os.path.getsize(path) > 0 or curl.poll() is not None)
-        entry = until("conntrack has it", lambda: net.entries(PORT, family))[0]
-        before = net.slow()
-        until("the slow path carries it", lambda: net.slow() > before + 10)
-        flow = demo.offload(entry)
-        stands_still(net, lambda: server.pulses)
-        server.let_go.set()
-        assert curl.wait(programs_net.PATIENCE) == 0, curl.stdout.read()
-        assert os.path.getsize(path) == server.pulses * len(PULSE), "curl did not get all of it"
-    until("the connection ends in TIME_WAIT", lambda: "TIME_WAIT" in net.entries(PORT, family)[0][2])
-    until("the flow has ended", lambda: not demo.flow(flow))
+    programs.curl_is_offloaded_mid_connection(net, demo, family, scratch)
+    until("the connection ends in TIME_WAIT", lambda: "TIME_WAIT" in net.entries(Server4.port, family)[0][2])
+    until("the flow has ended", lambda: not demo.flows())
 
 
 def iperf3_is_offloaded_mid_connection(net, demo, family, *options):
@@ -224,8 +143,8 @@ def fo_demo_tells_what_happens(net, program, scratch):
     demo = Demo(net, program, scratch)
     watch = net.start("r", program, "watch", "--json", "--socket", demo.path)
     with web_server(net, 4) as server:
-        curl = net.start("c", "curl", "-sS", "-o", "/dev/null", url(net.target[4], PORT))
-        entry = until("conntrack has it", lambda: [e for e in net.entries(PORT) if "ASSURED" in e[2]])[0]
+        curl = net.start("c", "curl", "-sS", "-o", "/dev/null", url(net.target[4], Server4.port))
+        entry = until("conntrack has it", lambda: [e for e in net.entries(Server4.port) if "ASSURED" in e[2]])[0]
         key = demo.words(entry, "tcp")[:10]
         none = demo.answers("explain", *key)[0]["explanation"]
         assert none["state"] == "none" and "no-flow" in none["text"], none
@@ -252,15 +171,18 @@ CASES = [carries(4), carries(6), fo_demo_tells_what_happens]
 # ---- the run ----
 
 def passes(make, case, program):
+    signal.alarm(10 * programs_net.PATIENCE)
     with tempfile.TemporaryDirectory() as scratch:
         net = make()
         try:
             case(net, program, scratch)
             return True
         except (AssertionError, subprocess.TimeoutExpired, ValueError, OSError, LookupError) as wrong:
-            print(f"     {type(wrong).__name__} {wrong}")
+            signal.alarm(0)
+            print(f"     {type(wrong).__name__} {wrong}\n{net.picture()}")
             return False
         finally:
+            signal.alarm(0)
             net.close()
 
 
@@ -280,9 +202,12 @@ def unsupported(program):
 def main(cases):
     program = os.path.abspath(sys.argv[1])
     chosen = [(make, case) for make, case in cases if not sys.argv[2:] or case.__name__ in sys.argv[2:]]
+    if os.geteuid() == 0:
+        programs_net.alone()
     if why := unsupported(program):
         print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
         return 77
+    signal.signal(signal.SIGALRM, programs.hangs)
     passed = 0
     for make, case in chosen:
         began = time.monotonic()

@@ -2,48 +2,16 @@
 /* adopt.c - flows that an earlier process left in pinned maps become this table's. Neighbours: state.h, pins.c, sides.c.
  *
  * That process may have been killed at any point, and its program goes on forwarding meanwhile. What is believed: a slot
- * that was alive, both of whose directions are in the map once, active, under the sides that the slot names. It is told to
- * the library with the counters and times that the map has. All else is taken out of the maps, after a grace period, and
- * carried by the slow path from then on.
+ * that was alive, both of whose states are active, under the sides that the slot names. A process makes states active when
+ * both directions are in the map, and marks them dead before it takes one out: so nobody has to look into the maps. It is
+ * told to the library with the counters and times that its states have. All else is taken out of the maps, after a grace
+ * period, and carried by the slow path from then on.
  */
 #include "backends/bpf/guard.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
-
-/* What the maps have of one slot: one cache line, since the maps have no order. */
-struct found {
-	uint64_t packets[2], bytes[2];
-	uint32_t in[2], last[2];
-	uint8_t seen; /* bits of directions */
-	bool twice;
-	uint8_t unused[14];
-};
-
-struct fo__bpf_adoption {
-	struct found *found; /* one a slot */
-	uint64_t n_elements; /* in both maps */
-	uint64_t n_gone;
-};
-
-static void see(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen)
-{
-	struct fo__bpf_adoption *adoption = bpf->adoption;
-	uint32_t at = number >> 1, dir = number & 1;
-	struct found *found;
-
-	adoption->n_elements++;
-	if (at >= bpf->n_slots)
-		return;
-	found = &adoption->found[at];
-	found->twice |= (found->seen & 1u << dir) != 0;
-	found->seen |= (uint8_t)(1u << dir);
-	found->packets[dir] = seen->packets;
-	found->bytes[dir] = seen->bytes;
-	found->in[dir] = seen->in;
-	found->last[dir] = seen->last;
-}
 
 /* ---- one flow ---- */
 
@@ -52,18 +20,11 @@ static uint32_t where_of(const struct fo__bpf_slot *slot, unsigned int dir)
 	return slot->family == FO_FAMILY_IPV4 ? slot->key[dir].v4.where : slot->key[dir].v6.where;
 }
 
-static bool is_whole(const struct fo__bpf *bpf, uint32_t at, const struct found *found)
+static bool has_right_sides(const struct fo__bpf *bpf, const struct fo__bpf_slot *slot)
 {
-	const struct fo__bpf_slot *slot = &bpf->slots[at];
-
-	if (slot->life != FO__BPF_LIVE || found->twice || found->seen != 3 || (uint32_t)slot->cookie != at ||
-	    (slot->family != FO_FAMILY_IPV4 && slot->family != FO_FAMILY_IPV6))
-		return false;
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		uint32_t side = slot->in[dir];
 
-		if (found->in[dir] & (FO__BPF_DEAD | FO__BPF_INACTIVE) || found->in[dir] >> 8 != side)
-			return false;
 		if (!side || side >= FO__BPF_SIDES || !bpf->sides[side].id ||
 		    where_of(slot, dir) >> 8 != fo__bpf_side_ingress(bpf, side))
 			return false;
@@ -71,11 +32,24 @@ static bool is_whole(const struct fo__bpf *bpf, uint32_t at, const struct found 
 	return true;
 }
 
+static bool is_whole(const struct fo__bpf *bpf, uint32_t at)
+{
+	const struct fo__bpf_slot *slot = &bpf->slots[at];
+
+	if (slot->life != FO__BPF_LIVE || slot->moving || (uint32_t)slot->cookie != at ||
+	    (slot->family != FO_FAMILY_IPV4 && slot->family != FO_FAMILY_IPV6))
+		return false;
+	for (unsigned int dir = 0; dir < 2; dir++)
+		if (fo__bpf_state_of(bpf, at, dir)->flags & (FO__BPF_DEAD | FO__BPF_INACTIVE))
+			return false;
+	return has_right_sides(bpf, slot);
+}
+
 static void read_flow(const struct fo__bpf *bpf, const struct fo__bpf_slot *slot, struct fo_flow *out)
 {
 	FO_INIT(out);
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		fo__bpf_read_tuple(slot, dir, &out->tuple[dir]);
+		fo__bpf_read_tuple(slot->family, &slot->key[dir], &out->tuple[dir]);
 		out->adj[dir] = bpf->sides[slot->in[dir]].id;
 		out->dscp[dir] = slot->dscp[dir];
 	}
@@ -85,8 +59,9 @@ static void read_flow(const struct fo__bpf *bpf, const struct fo__bpf_slot *slot
 	out->timeout_ms = slot->timeout_ms;
 }
 
-static int adopt_flow(struct fo__bpf *bpf, struct fo__bpf_slot *slot, const struct found *found)
+static int adopt_flow(struct fo__bpf *bpf, uint32_t at)
 {
+	struct fo__bpf_slot *slot = &bpf->slots[at];
 	struct fo_flow flow;
 	int code;
 
@@ -96,67 +71,61 @@ static int adopt_flow(struct fo__bpf *bpf, struct fo__bpf_slot *slot, const stru
 		return code;
 	slot->closing = false;
 	slot->ended = FO_R_NONE;
+	fo__bpf_lives(bpf, at);
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_flow seen = {.packets = found->packets[dir],
-					    .bytes = found->bytes[dir],
-					    .in = found->in[dir],
-					    .last = found->last[dir]};
-
 		slot->packets[dir] = slot->bytes[dir] = 0;
 		bpf->sides[slot->in[dir]].refs++;
-		fo__bpf_report(bpf, (uint32_t)(slot - bpf->slots), dir, &seen);
+		fo__bpf_report(bpf, at, dir);
 	}
-	fo__bpf_lives(bpf, (uint32_t)(slot - bpf->slots));
-	fo__bpf_conntrack_adopt(bpf, (uint32_t)(slot - bpf->slots));
+	fo__bpf_conntrack_adopt(bpf, at);
 	return 0;
 }
 
 /* ---- what is not whole ---- */
 
 /* Nothing forwards by it any more; its keys may still be used by others that are whole. */
-static void bury(struct fo__bpf *bpf, struct fo__bpf_slot *slot)
+static void bury(struct fo__bpf *bpf, uint32_t at)
 {
-	slot->life = FO__BPF_ENDING;
-	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_mark dead = {.set = FO__BPF_DEAD};
-
-		(void)fo__bpf_mark(bpf, slot->family, &slot->key[dir], &dead);
-	}
+	bpf->slots[at].life = FO__BPF_ENDING;
+	fo__bpf_state_set(bpf, at, FO__BPF_DEAD, 0);
 }
 
-static bool has_element(const struct fo__bpf *bpf, const struct fo__bpf_slot *slot, unsigned int dir)
+static bool has_element(const struct fo__bpf *bpf, uint32_t at, unsigned int dir)
 {
+	const struct fo__bpf_slot *slot = &bpf->slots[at];
 	union fo__bpf_element element;
-	uint32_t number = (uint32_t)(slot - bpf->slots) << 1 | dir;
 
 	return !bpf_map_lookup_elem(fo__bpf_flow_map(bpf, slot->family), &slot->key[dir], &element) &&
-	       element.flow.slot == number;
+	       element.flow.number == at + dir * bpf->n_slots;
 }
 
-static void remove_buried(struct fo__bpf *bpf, struct fo__bpf_adoption *adoption)
+static void remove_buried(struct fo__bpf *bpf)
 {
 	for (uint32_t at = 0; at < bpf->n_slots; at++) {
 		struct fo__bpf_slot *slot = &bpf->slots[at];
 
-		for (unsigned int dir = 0; slot->life == FO__BPF_ENDING && dir < 2; dir++)
-			if (has_element(bpf, slot, dir) &&
-			    !bpf_map_delete_elem(fo__bpf_flow_map(bpf, slot->family), &slot->key[dir]))
-				adoption->n_gone++;
-		if (slot->life == FO__BPF_ENDING)
-			slot->life = FO__BPF_FREE;
+		if (slot->life != FO__BPF_ENDING)
+			continue;
+		for (unsigned int dir = 0; dir < 2; dir++)
+			if (has_element(bpf, at, dir))
+				(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, slot->family),
+							  &slot->key[dir]);
+		slot->moving = false;
+		slot->life = FO__BPF_FREE;
 	}
 }
 
 static bool belongs(const struct fo__bpf *bpf, uint8_t family, const union fo__bpf_key *key, uint32_t number)
 {
-	const struct fo__bpf_slot *slot = &bpf->slots[number >> 1];
+	uint32_t dir = number >= bpf->n_slots, at = number - dir * bpf->n_slots;
+	const struct fo__bpf_slot *slot = &bpf->slots[at];
 	size_t size = family == FO_FAMILY_IPV4 ? sizeof(key->v4) : sizeof(key->v6);
 
-	return number >> 1 < bpf->n_slots && slot->life == FO__BPF_LIVE && slot->family == family &&
-	       !memcmp(key, &slot->key[number & 1], size);
+	return at < bpf->n_slots && slot->life == FO__BPF_LIVE && slot->family == family &&
+	       !memcmp(key, &slot->key[dir], size);
 }
 
-/* Elements whose keys no slot knows: every key is looked at. drop: take them out, else mark them. */
+/* Elements whose keys no slot knows: every key is looked at. drop: take them out, else their packets pass. */
 static void scan(struct fo__bpf *bpf, uint8_t family, bool drop)
 {
 	int map = fo__bpf_flow_map(bpf, family);
@@ -165,28 +134,27 @@ static void scan(struct fo__bpf *bpf, uint8_t family, bool drop)
 	bool more = !bpf_map_get_next_key(map, NULL, &key);
 
 	while (more) {
-		struct fo__bpf_mark dead = {.set = FO__BPF_DEAD};
+		struct fo__bpf_mark wait = {.keep = ~0u, .set = FO__BPF_HOW_WAITING};
 
 		more = !bpf_map_get_next_key(map, &key, &next);
 		if (!bpf_map_lookup_elem(map, &key, &element) &&
-		    !belongs(bpf, family, &key, element.flow.slot)) {
+		    !belongs(bpf, family, &key, element.flow.number)) {
 			if (drop)
 				(void)bpf_map_delete_elem(map, &key);
 			else
-				(void)fo__bpf_mark(bpf, family, &key, &dead);
+				(void)fo__bpf_mark(bpf, family, &key, &wait);
 		}
 		key = next;
 	}
 }
 
-static int clean_up(struct fo__bpf *bpf, struct fo__bpf_adoption *adoption)
+/* strangers: there may be elements that no slot knows. */
+static int clean_up(struct fo__bpf *bpf, bool strangers)
 {
 	if (fo__bpf_grace_wait())
 		return -errno;
-	remove_buried(bpf, adoption);
-	if (adoption->n_elements == 2 * (uint64_t)bpf->n_living + adoption->n_gone)
-		return 0;
-	for (unsigned int pass = 0; pass < 2; pass++) {
+	remove_buried(bpf);
+	for (unsigned int pass = 0; strangers && pass < 2; pass++) {
 		scan(bpf, FO_FAMILY_IPV4, pass != 0);
 		scan(bpf, FO_FAMILY_IPV6, pass != 0);
 		if (!pass && fo__bpf_grace_wait())
@@ -210,41 +178,34 @@ static void adopt_sides(struct fo__bpf *bpf)
 	}
 }
 
-static void adopt_flows(struct fo__bpf *bpf, struct fo__bpf_adoption *adoption)
+/* Returns whether the maps may have elements that no slot knows: those of a flow whose keys were changing. */
+static bool adopt_flows(struct fo__bpf *bpf)
 {
+	bool strangers = false;
 	uint64_t newest = 0;
 
 	for (uint32_t at = 0; at < bpf->n_slots; at++) {
 		struct fo__bpf_slot *slot = &bpf->slots[at];
 
 		newest = slot->cookie >> 32 > newest >> 32 ? slot->cookie : newest;
-		if (is_whole(bpf, at, &adoption->found[at]) && !adopt_flow(bpf, slot, &adoption->found[at]))
+		if (slot->life == FO__BPF_FREE || (is_whole(bpf, at) && !adopt_flow(bpf, at)))
 			continue;
-		if (slot->life != FO__BPF_FREE || adoption->found[at].seen)
-			bury(bpf, slot);
+		strangers |= slot->moving || !has_right_sides(bpf, slot);
+		bury(bpf, at);
 	}
 	bpf->ops->restore_used(bpf->host, newest);
+	return strangers;
 }
 
 int fo__bpf_adopt(struct fo__bpf *bpf, struct fo_error *err)
 {
-	size_t size = bpf->n_slots * sizeof(struct found);
-	struct fo__bpf_adoption adoption = {.found = bpf->ops->alloc(bpf->host, size, 64)};
+	bool strangers;
 	int code;
 
-	if (!adoption.found)
-		return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, "capacity", 0, "no memory to adopt %u flows",
-				    bpf->n_slots);
-	memset(adoption.found, 0, size);
-	bpf->adoption = &adoption;
-	bpf->see = see;
-	fo__bpf_sweep_all(bpf);
-	bpf->see = fo__bpf_report_number;
-	bpf->adoption = NULL;
+	bpf->now_jiffies = fo__bpf_jiffies(bpf);
 	adopt_sides(bpf);
-	adopt_flows(bpf, &adoption);
-	code = clean_up(bpf, &adoption);
-	bpf->ops->free(bpf->host, adoption.found, size);
+	strangers = adopt_flows(bpf);
+	code = clean_up(bpf, strangers);
 	if (code)
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", -code,
 				    "the kernel did not end a grace period");

@@ -172,16 +172,18 @@ static void renew_lease(struct fo__bpf *bpf)
 static void bpf_poll(void *priv, unsigned int max_us)
 {
 	struct fo__bpf *bpf = priv;
-	uint64_t count;
+	uint64_t count, until_us = fo__bpf_now_us() + max_us;
 
 	(void)!read(bpf->grace.done, &count, sizeof(count));
-	fo__bpf_flows_reap(bpf);
+	bpf->reaping = fo__bpf_flows_reap(bpf, until_us);
 	fo__bpf_sides_reclaim(bpf);
 	bpf->now_jiffies = fo__bpf_jiffies(bpf);
 	renew_lease(bpf);
 	(void)ring_buffer__consume(bpf->ring);
-	fo__bpf_sweep(bpf, max_us);
-	bpf->looking_after = fo__bpf_conntrack_poll(bpf);
+	fo__bpf_sweep(bpf, until_us);
+	/* One of them takes all the time: the other has its turn when that is done. */
+	if (!bpf->sweep_running || fo__bpf_now_us() < until_us || !max_us)
+		bpf->looking_after = fo__bpf_conntrack_poll(bpf, until_us);
 	bpf->ending_flows = fo__bpf_links_poll(bpf);
 }
 
@@ -194,7 +196,9 @@ static uint64_t bpf_deadline(void *priv)
 {
 	struct fo__bpf *bpf = priv;
 
-	return bpf->sweep_running || bpf->looking_after || bpf->ending_flows ? 0 : bpf->next_sweep_ms;
+	return bpf->reaping || bpf->sweep_running || bpf->looking_after || bpf->ending_flows
+		       ? 0
+		       : bpf->next_sweep_ms;
 }
 
 static int bpf_sync(void *priv)

@@ -220,11 +220,32 @@ static void begin_pass(struct fo__bpf *bpf)
 	ct->next_pass_ms = ct->rechecking ? 0 : bpf->ops->now_ms(bpf->host) + PASS_MS;
 }
 
-bool fo__bpf_conntrack_poll(struct fo__bpf *bpf)
+/* One exchange, and one more for what it is to change. */
+static void slice(struct fo__bpf *bpf)
 {
 	struct fo__bpf_conntrack *ct = bpf->conntrack;
 	struct looking looking = {.bpf = bpf};
-	uint32_t high, end, now = fo__bpf_ct_now_s();
+	uint32_t high = bpf->slots_high, now = fo__bpf_ct_now_s();
+	uint32_t end = high - ct->at < SLICE_SLOTS ? high : ct->at + SLICE_SLOTS;
+
+	for (; ct->at < end && looking.n < SLICE_ASKED; ct->at++) {
+		if (!is_due(bpf, ct->at, now))
+			continue;
+		for (unsigned int dir = 0; dir < 2; dir++)
+			fo__bpf_read_tuple(bpf->slots[ct->at].family, &bpf->slots[ct->at].key[dir],
+					   &looking.tuples[looking.n][dir]);
+		looking.slots[looking.n++] = ct->at;
+	}
+	if (ct->rechecking && looking.n)
+		recheck(&looking);
+	else
+		look_after(&looking);
+	ct->passing = ct->at < high;
+}
+
+bool fo__bpf_conntrack_poll(struct fo__bpf *bpf, uint64_t until_us)
+{
+	struct fo__bpf_conntrack *ct = bpf->conntrack;
 
 	if (!ct)
 		return false;
@@ -233,19 +254,8 @@ bool fo__bpf_conntrack_poll(struct fo__bpf *bpf)
 		return false;
 	if (!ct->passing)
 		begin_pass(bpf);
-	high = bpf->slots_high;
-	end = high - ct->at < SLICE_SLOTS ? high : ct->at + SLICE_SLOTS;
-	for (; ct->at < end && looking.n < SLICE_ASKED; ct->at++) {
-		if (!is_due(bpf, ct->at, now))
-			continue;
-		for (unsigned int dir = 0; dir < 2; dir++)
-			fo__bpf_read_tuple(&bpf->slots[ct->at], dir, &looking.tuples[looking.n][dir]);
-		looking.slots[looking.n++] = ct->at;
-	}
-	if (ct->rechecking && looking.n)
-		recheck(&looking);
-	else
-		look_after(&looking);
-	ct->passing = ct->at < high;
+	do
+		slice(bpf);
+	while (ct->passing && fo__bpf_now_us() < until_us);
 	return ct->passing;
 }

@@ -75,6 +75,8 @@ static int look_at(const struct fo_table_options *options, struct fo_bpf_options
 		return fo__bpf_fail(err, -EPERM, FO_R_PERMISSION, NULL, EPERM,
 				    "loading BPF programs needs CAP_BPF and CAP_NET_ADMIN (or root)");
 	caps->can = caps_of(own->attach, options && (options->flags & FO_TABLE_PERSIST));
+	if (own->attach != FO_BPF_ATTACH_XDP && own->attach != FO_BPF_ATTACH_XDP_GENERIC)
+		caps->stats_flags = FO_STATS_GRO_AGGREGATED;
 	caps->max_encaps = FO_MAX_ENCAPS;
 	caps->delete_bound_ms = 0;
 	caps->age_granularity_ms = AGE_GRANULARITY_MS;
@@ -171,8 +173,6 @@ void fo__bpf_destroy(void *priv)
 	fo__bpf_conntrack_close(bpf);
 	fo__bpf_links_close(bpf);
 	fo__bpf_prover_close(bpf);
-	if (bpf->sweeping >= 0)
-		close(bpf->sweeping);
 	ring_buffer__free(bpf->ring);
 	if (bpf->epoll >= 0)
 		close(bpf->epoll);
@@ -196,13 +196,10 @@ static void set_up(struct fo__bpf *bpf, const struct fo_backend_config *config,
 				.n_slots = config->slots,
 				.netns = -1,
 				.epoll = -1,
-				.sweeping = -1,
-				.see = fo__bpf_report_number,
 				.grace = {.wake = -1, .done = -1},
 				.ending = {FO__BPF_NONE, FO__BPF_NONE},
 				.waiting = {FO__BPF_NONE, FO__BPF_NONE},
 				.pins = {.folder = -1},
-				.sweep_wanted = own->sweep,
 				.warn = own->warn,
 				.warn_ctx = own->warn_ctx,
 				.attach = own->attach};
@@ -334,6 +331,8 @@ int fo__bpf_create(const struct fo_backend_config *config, struct fo_caps *caps,
 		return code;
 	}
 	bpf->now_jiffies = fo__bpf_jiffies(bpf);
+	/* All that was counted before was told by the adoption; jiffies of a machine that has just started are high. */
+	bpf->swept_jiffies = (uint32_t)bpf->now_jiffies;
 	bpf->leased = leased;
 	describe_hooks(bpf, caps);
 	*priv = bpf;

@@ -1,112 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* flows.c - the directions of a flow as elements of the kernel's maps. Neighbours: state.h, layout.h, sides.c.
  *
- * Added: many at once by the program fo_add (add.bpf.h). Ended: marked dead in place (from the next run on no packet uses it), read and removed
- * after a grace period, when nothing can count into it any more.
+ * Added: many at once by the program fo_add (add.bpf.h). Ended: marked dead in its states (from the next run on no packet uses
+ * it), read and removed after a grace period, when nothing can count into it any more.
  */
 #include "backends/bpf/state.h"
 
-#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
+
+/* Flows taken out of the maps between two looks at the clock. */
+#define REAP_SLICE 64u
 
 int fo__bpf_flow_map(const struct fo__bpf *bpf, unsigned int family)
 {
 	return bpf->map[family == FO_FAMILY_IPV4 ? FO__BPF_FLOWS4 : FO__BPF_FLOWS6];
-}
-
-/* ---- building ---- */
-
-void fo__bpf_build_key(const struct fo_tuple *tuple, uint32_t ingress, union fo__bpf_key *key)
-{
-	uint32_t where = ingress << 8 | tuple->proto;
-
-	memset(key, 0, sizeof(*key));
-	if (tuple->family == FO_FAMILY_IPV4) {
-		memcpy(&key->v4.src, tuple->src, 4);
-		memcpy(&key->v4.dst, tuple->dst, 4);
-		key->v4.sport = tuple->sport_be;
-		key->v4.dport = tuple->dport_be;
-		key->v4.where = where;
-	} else {
-		memcpy(key->v6.src, tuple->src, 16);
-		memcpy(key->v6.dst, tuple->dst, 16);
-		key->v6.sport = tuple->sport_be;
-		key->v6.dport = tuple->dport_be;
-		key->v6.where = where;
-	}
-}
-
-void fo__bpf_read_tuple(const struct fo__bpf_slot *slot, unsigned int dir, struct fo_tuple *out)
-{
-	const union fo__bpf_key *key = &slot->key[dir];
-
-	memset(out, 0, sizeof(*out));
-	out->family = slot->family;
-	if (slot->family == FO_FAMILY_IPV4) {
-		memcpy(out->src, &key->v4.src, 4);
-		memcpy(out->dst, &key->v4.dst, 4);
-		out->sport_be = key->v4.sport;
-		out->dport_be = key->v4.dport;
-		out->proto = (uint8_t)key->v4.where;
-	} else {
-		memcpy(out->src, key->v6.src, 16);
-		memcpy(out->dst, key->v6.dst, 16);
-		out->sport_be = key->v6.sport;
-		out->dport_be = key->v6.dport;
-		out->proto = (uint8_t)key->v6.where;
-	}
-}
-
-/* RFC 1624: what changing these bytes adds to the complement of a checksum; only words that change take part. */
-static uint32_t change(const void *from, const void *to, size_t bytes)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < bytes; i += 2) {
-		uint16_t old, new;
-
-		memcpy(&old, (const uint8_t *)from + i, 2);
-		memcpy(&new, (const uint8_t *)to + i, 2);
-		sum += old == new ? 0 : (uint32_t)(uint16_t)~old + new;
-	}
-	return sum;
-}
-
-static uint16_t fold(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
-
-void fo__bpf_build_element(const struct fo_backend_flow *flow, unsigned int dir, const uint32_t side[2],
-			   union fo__bpf_element *out)
-{
-	const struct fo_tuple *in = &flow->flow->tuple[dir], *to = &flow->out[dir];
-	size_t bytes = in->family == FO_FAMILY_IPV4 ? 4 : 16;
-	uint32_t addresses = change(in->src, to->src, bytes) + change(in->dst, to->dst, bytes);
-	uint32_t ports = change(&in->sport_be, &to->sport_be, 2) + change(&in->dport_be, &to->dport_be, 2);
-
-	memset(out, 0, sizeof(*out));
-	out->flow.new_sport = to->sport_be;
-	out->flow.new_dport = to->dport_be;
-	out->flow.address_delta = fold(addresses);
-	out->flow.l4_delta = fold(ports + (in->proto == IPPROTO_ICMP ? 0 : addresses));
-	out->flow.to = side[1 - dir] << 8 | flow->flow->dscp[dir];
-	out->flow.in = side[dir] << 8;
-	out->flow.slot = flow->slot << 1 | dir;
-	if (memcmp(in->src, to->src, 16) || memcmp(in->dst, to->dst, 16) || in->sport_be != to->sport_be ||
-	    in->dport_be != to->dport_be)
-		out->flow.in |= FO__BPF_NAT;
-	if (in->family == FO_FAMILY_IPV4) {
-		memcpy(&out->v4.new_src, to->src, 4);
-		memcpy(&out->v4.new_dst, to->dst, 4);
-	} else {
-		memcpy(out->v6.new_src, to->src, 16);
-		memcpy(out->v6.new_dst, to->dst, 16);
-	}
 }
 
 /* ---- the program fo_mark ---- */
@@ -170,6 +79,10 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsi
 		fo__bpf_side_release(bpf, side[0]);
 		return code;
 	}
+	/* Before the slot lives: a process that is killed now leaves none that looks whole. Nobody else knows these states. */
+	for (unsigned int dir = 0; dir < 2; dir++)
+		*fo__bpf_state_of(bpf, flow->slot, dir) = (struct fo__bpf_state){.flags = FO__BPF_INACTIVE};
+	__asm__ volatile("" ::: "memory");
 	*slot = (struct fo__bpf_slot){.cookie = flow->cookie,
 				      .in = {side[0], side[1]},
 				      .family = flow->flow->tuple[0].family,
@@ -181,9 +94,8 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsi
 		fo__bpf_build_key(&flow->flow->tuple[dir], fo__bpf_side_ingress(bpf, side[dir]),
 				  &slot->key[dir]);
 		memcpy(&pair->dir[dir].key, &slot->key[dir], sizeof(slot->key[dir]));
-		fo__bpf_build_element(flow, dir, side, (void *)&pair->dir[dir].element);
+		fo__bpf_build_element(flow, bpf->n_slots, dir, side, (void *)&pair->dir[dir].element);
 	}
-	pair->dir[0].element.flow.in |= FO__BPF_INACTIVE;
 	pair->family = slot->family;
 	pair->result = -EIO;
 	return 0;
@@ -192,6 +104,8 @@ static int prepare(struct fo__bpf *bpf, const struct fo_backend_flow *flow, unsi
 _Static_assert(sizeof(((struct fo__bpf_direction *)0)->element) == sizeof(union fo__bpf_element) &&
 		       sizeof(((struct fo__bpf_direction *)0)->key) == sizeof(union fo__bpf_key),
 	       "a direction is a key and an element");
+
+_Static_assert(FO__BPF_SIDES <= 65536, "a flow names its sides by 16 bits each");
 
 /* The first n of the batch. What the program does not come to keeps its -EIO. */
 static void run_batch(struct fo__bpf *bpf, uint32_t n)
@@ -222,6 +136,7 @@ static int settle(struct fo__bpf *bpf, const struct fo_backend_flow *flow, int r
 	struct fo__bpf_slot *slot = &bpf->slots[flow->slot];
 
 	if (!result) {
+		fo__bpf_state_set(bpf, flow->slot, 0, FO__BPF_INACTIVE);
 		fo__bpf_lives(bpf, flow->slot);
 		return 0;
 	}
@@ -252,9 +167,10 @@ void fo__bpf_flow_undo(struct fo__bpf *bpf, uint32_t slot)
 {
 	struct fo__bpf_slot *flow = &bpf->slots[slot];
 
-	dies(bpf, flow, FO__BPF_FREE);
+	fo__bpf_state_set(bpf, slot, FO__BPF_DEAD, 0);
 	for (unsigned int dir = 0; dir < 2; dir++)
 		(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, flow->family), &flow->key[dir]);
+	dies(bpf, flow, FO__BPF_FREE);
 	release_sides(bpf, flow->in);
 }
 
@@ -278,29 +194,15 @@ static void queue_append(struct fo__bpf *bpf, struct fo__bpf_queue *queue, uint3
 	queue->last = slot;
 }
 
-static int mark_dead(struct fo__bpf *bpf, uint32_t slot)
+static void mark_dead(struct fo__bpf *bpf, uint32_t slot)
 {
-	struct fo__bpf_slot *flow = &bpf->slots[slot];
-	int code = 0;
-
-	for (unsigned int dir = 0; !code && dir < 2; dir++) {
-		struct fo__bpf_mark dead = {.set = FO__BPF_DEAD};
-
-		code = fo__bpf_mark(bpf, flow->family, &flow->key[dir], &dead);
-		if (code == -ENOENT)
-			code = 0; /* somebody else took it out: the more it is gone */
-	}
-	if (code)
-		return code;
-	dies(bpf, flow, FO__BPF_ENDING);
+	fo__bpf_state_set(bpf, slot, FO__BPF_DEAD, 0);
+	dies(bpf, &bpf->slots[slot], FO__BPF_ENDING);
 	queue_append(bpf, &bpf->ending, slot);
-	return 0;
 }
 
 int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct fo_error *err)
 {
-	int code;
-
 	/* On its way out by itself: now the library wants to hear of it as its own doing. */
 	if (slot < bpf->n_slots && bpf->slots[slot].cookie == cookie && bpf->slots[slot].ended) {
 		bpf->slots[slot].ended = FO_R_NONE;
@@ -309,29 +211,26 @@ int fo__bpf_flow_del(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot, struct
 	if (!slot_of(bpf, cookie, slot))
 		return fo__bpf_fail(err, -ENOENT, FO_R_STALE, NULL, 0,
 				    "the flow is not in the kernel's maps");
-	code = mark_dead(bpf, slot);
-	if (code)
-		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, -code, "the kernel did not mark the flow");
+	mark_dead(bpf, slot);
 	return FO_BACKEND_PENDING;
 }
 
-/* What the kernel does not mark now, whoever asks for this tries again. */
 void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason)
 {
-	if (bpf->slots[slot].life == FO__BPF_LIVE && !mark_dead(bpf, slot))
-		bpf->slots[slot].ended = (uint8_t)reason;
+	if (bpf->slots[slot].life != FO__BPF_LIVE)
+		return;
+	mark_dead(bpf, slot);
+	bpf->slots[slot].ended = (uint8_t)reason;
 }
 
 static void reap(struct fo__bpf *bpf, uint32_t slot)
 {
 	struct fo__bpf_slot *flow = &bpf->slots[slot];
 	int map = fo__bpf_flow_map(bpf, flow->family);
-	union fo__bpf_element last;
 	uint8_t ended = flow->ended;
 
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		if (!bpf_map_lookup_elem(map, &flow->key[dir], &last))
-			fo__bpf_report(bpf, slot, dir, &last.flow);
+		fo__bpf_report(bpf, slot, dir);
 		(void)bpf_map_delete_elem(map, &flow->key[dir]);
 	}
 	release_sides(bpf, flow->in);
@@ -343,19 +242,22 @@ static void reap(struct fo__bpf *bpf, uint32_t slot)
 		bpf->ops->removed(bpf->host, flow->cookie);
 }
 
-void fo__bpf_flows_reap(struct fo__bpf *bpf)
+bool fo__bpf_flows_reap(struct fo__bpf *bpf, uint64_t until_us)
 {
-	uint32_t slot, next;
-
 	if (bpf->period && !fo__bpf_grace_over(bpf, bpf->period))
-		return;
-	for (slot = bpf->period ? bpf->waiting.first : FO__BPF_NONE; slot != FO__BPF_NONE; slot = next) {
-		next = bpf->slots[slot].next;
+		return false;
+	for (uint32_t n = 1; bpf->waiting.first != FO__BPF_NONE; n++) {
+		uint32_t slot = bpf->waiting.first;
+
+		bpf->waiting.first = bpf->slots[slot].next;
 		reap(bpf, slot);
+		if (n % REAP_SLICE == 0 && fo__bpf_now_us() >= until_us)
+			return true;
 	}
 	bpf->waiting = bpf->ending;
 	bpf->ending = (struct fo__bpf_queue){FO__BPF_NONE, FO__BPF_NONE};
 	bpf->period = bpf->waiting.first != FO__BPF_NONE ? fo__bpf_grace_begin(bpf) : 0;
+	return false;
 }
 
 /* ---- update and read ---- */
@@ -364,7 +266,7 @@ static int write_dscp(struct fo__bpf *bpf, const struct fo__bpf_slot *slot, cons
 		      struct fo_error *err)
 {
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		struct fo__bpf_mark change = {.to = slot->in[1 - dir] << 8 | dscp[dir]};
+		struct fo__bpf_mark change = {.keep = ~0xff00u, .set = (uint32_t)dscp[dir] << 8};
 
 		if (fo__bpf_mark(bpf, slot->family, &slot->key[dir], &change))
 			return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "dscp", 0,
@@ -394,10 +296,8 @@ int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow,
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot)
 {
 	struct fo__bpf_slot *flow = slot_of(bpf, cookie, slot);
-	union fo__bpf_element now;
 
 	for (unsigned int dir = 0; flow && dir < 2; dir++)
-		if (!bpf_map_lookup_elem(fo__bpf_flow_map(bpf, flow->family), &flow->key[dir], &now))
-			fo__bpf_report(bpf, slot, dir, &now.flow);
+		fo__bpf_report(bpf, slot, dir);
 	return flow ? 0 : -ENOENT;
 }

@@ -83,8 +83,8 @@ uint32_t fo__bpf_ct_look_s(uint8_t proto);
 /* A flow of an earlier process is taken under care. */
 void fo__bpf_conntrack_adopt(struct fo__bpf *bpf, uint32_t slot);
 void fo__bpf_conntrack_timeout(struct fo__bpf *bpf, uint32_t slot, uint32_t timeout_ms);
-/* A slice of looking after entries; true while a pass is under way. */
-bool fo__bpf_conntrack_poll(struct fo__bpf *bpf);
+/* Looks after entries, a slice at least, no new one from then on; true while a pass is under way. */
+bool fo__bpf_conntrack_poll(struct fo__bpf *bpf, uint64_t until_us);
 
 /* ---- links.c ---- */
 

@@ -9,12 +9,6 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-/* What the context adds to the frame. */
-struct segments {
-	__u32 gso_size; /* 0: not an aggregate */
-	__u32 count;
-};
-
 ALWAYS struct fo__bpf_entry *entry_of(__u32 adjacency)
 {
 	__u32 *number = bpf_map_lookup_elem(&adjacencies, &adjacency);
@@ -41,19 +35,25 @@ ALWAYS int mac_differs(const void *a, const void *b)
 	return (left[0] ^ right[0]) | (left[1] ^ right[1]) | (left[2] ^ right[2]);
 }
 
-/* FIN or RST: both directions stop here, and user space hears of it once. A full ring loses nothing: the flag stays. */
-ALWAYS int see_flags(struct fo__bpf_flow *flow, struct fo__bpf_flow *mirror, __u32 flags)
+ALWAYS struct fo__bpf_state *state_of(__u32 number)
 {
+	return bpf_map_lookup_elem(&states, &number);
+}
+
+/* FIN or RST: both directions stop here, and user space hears of it once. A full ring loses nothing: the flag stays. */
+ALWAYS int see_flags(struct fo__bpf_state *state, __u32 number, __u32 flags)
+{
+	struct fo__bpf_state *mirror = state_of(number < fo_slots ? number + fo_slots : number - fo_slots);
 	__u32 bit = flags & TCP_RST ? FO__BPF_RST : FO__BPF_FIN, before;
 	struct fo__bpf_event *event;
 
-	before = __sync_fetch_and_or(&flow->in, bit);
+	before = __sync_fetch_and_or(&state->flags, bit);
 	if (mirror)
-		before |= __sync_fetch_and_or(&mirror->in, bit);
+		before |= __sync_fetch_and_or(&mirror->flags, bit);
 	if (!(before & FO__BPF_CLOSING)) {
 		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 		if (event) {
-			event->slot = flow->slot;
+			event->number = number;
 			event->reason = flags & TCP_RST ? FO__BPF_R_TCP_RST : FO__BPF_R_TCP_FIN;
 			bpf_ringbuf_submit(event, 0);
 		}
@@ -73,31 +73,6 @@ ALWAYS struct fo__bpf_flow *flow_of(const union key *key, int v6)
 	return v6 ? bpf_map_lookup_elem(&flows6, &key->v6) : bpf_map_lookup_elem(&flows4, &key->v4);
 }
 
-/* The other direction of a flow whose packets leave as to says. */
-ALWAYS struct fo__bpf_flow *mirror_of(const struct fo__bpf_flow *flow, const struct fo__bpf_entry *to,
-				      __u8 proto, int v6)
-{
-	const struct fo__bpf_flow4 *flow4 = (const void *)flow;
-	const struct fo__bpf_flow6 *flow6 = (const void *)flow;
-	__u32 where = to->ingress << 8 | proto;
-	union key key;
-
-	if (v6) {
-		__builtin_memcpy(key.v6.src, flow6->new_dst, 16);
-		__builtin_memcpy(key.v6.dst, flow6->new_src, 16);
-		key.v6.sport = flow->new_dport;
-		key.v6.dport = flow->new_sport;
-		key.v6.where = where;
-	} else {
-		key.v4.src = flow4->new_dst;
-		key.v4.dst = flow4->new_src;
-		key.v4.sport = flow->new_dport;
-		key.v4.dport = flow->new_sport;
-		key.v4.where = where;
-	}
-	return flow_of(&key, v6);
-}
-
 /* The key of a packet that came in by port; 0, or the reason why there is none. */
 ALWAYS int key_of(void *data, void *end, __u32 port, struct frame *frame, union key *key, int v6)
 {
@@ -114,16 +89,16 @@ ALWAYS int key_of(void *data, void *end, __u32 port, struct frame *frame, union 
 	return FO__BPF_R_NONE;
 }
 
-ALWAYS int judge_length(const struct frame *frame, const struct segments *segments,
-			const struct fo__bpf_entry *to, int v6)
+/* gso_size: of the segments of an aggregate, or 0. */
+ALWAYS int judge_length(const struct frame *frame, __u32 gso_size, const struct fo__bpf_entry *to, int v6)
 {
 	__u32 longest = frame->ip_len;
 
-	if (segments->gso_size) {
+	if (gso_size) {
 		if ((to->flags & FO__BPF_ENTRY_PPPOE) ||
 		    (frame->proto != IPPROTO_TCP && frame->proto != IPPROTO_UDP))
 			return FO__BPF_R_GSO;
-		longest = (v6 ? 40 : 20) + frame->l4_len + segments->gso_size;
+		longest = (v6 ? 40 : 20) + frame->l4_len + gso_size;
 		if (longest > frame->ip_len)
 			longest = frame->ip_len;
 	}
@@ -131,10 +106,10 @@ ALWAYS int judge_length(const struct frame *frame, const struct segments *segmen
 }
 
 /* All but TCP flags, which need the mirror direction, and what is judged after them. */
-ALWAYS int judge_state(const void *data, const struct fo__bpf_flow *flow, const struct fo__bpf_entry *in,
-		       const struct fo__bpf_entry *to)
+ALWAYS int judge_state(const void *data, const struct fo__bpf_flow *flow, const struct fo__bpf_state *state,
+		       const struct fo__bpf_entry *in, const struct fo__bpf_entry *to)
 {
-	__u32 state = flow->in;
+	__u32 flags = state->flags;
 
 	if (in->flags & FO__BPF_ENTRY_DEAD)
 		return in->reason;
@@ -142,9 +117,9 @@ ALWAYS int judge_state(const void *data, const struct fo__bpf_flow *flow, const 
 		return FO__BPF_R_WRONG_MAC;
 	if (to->flags & FO__BPF_ENTRY_DEAD)
 		return to->reason;
-	if (state & FO__BPF_CLOSING)
+	if (flags & FO__BPF_CLOSING)
 		return FO__BPF_R_CLOSING;
-	if (state & FO__BPF_INACTIVE)
+	if ((flags & FO__BPF_INACTIVE) || (flow->how & FO__BPF_HOW_WAITING))
 		return FO__BPF_R_NOT_ACTIVE;
 	return FO__BPF_R_NONE;
 }
@@ -166,17 +141,17 @@ ALWAYS void count_passed(__u32 reason)
 		mine->passed[reason]++;
 }
 
-ALWAYS void count_forwarded(struct fo__bpf_flow *flow, __u32 packets, __u32 bytes)
+ALWAYS void count_forwarded(struct fo__bpf_state *state, __u32 bytes)
 {
 	struct fo__bpf_counters *mine = my_counters();
 	__u32 now = (__u32)bpf_jiffies64() | 1; /* never 0, at most a jiffy wrong */
 
-	__sync_fetch_and_add(&flow->packets, packets);
-	__sync_fetch_and_add(&flow->bytes, bytes);
-	if (flow->last != now)
-		flow->last = now;
+	__sync_fetch_and_add(&state->packets, 1);
+	__sync_fetch_and_add(&state->bytes, bytes);
+	if (state->last != now)
+		state->last = now;
 	if (mine) {
-		mine->forwarded_packets += packets;
+		mine->forwarded_packets++;
 		mine->forwarded_bytes += bytes;
 	}
 }

@@ -5,15 +5,17 @@
  * maps of another layout are not touched. All
  * in host order but what packets hold, which stays as in the packet.
  *
- * A direction is one element of flows4 or flows6: its key is what packets show, its value what to do with them and what
- * they were. An element of flows4 costs 16 + 48 bytes and what the kernel adds; a v4 direction must stay below 130.
+ * A direction is one element of flows4 or flows6, its key what packets show, its value what to do with them, which the
+ * program only reads; and an element of states, what they were: an array that user space has mapped, in the order of slots.
+ * So a sweep is one pass over memory, and marking a flow is no call of the kernel. A v4 direction must stay below 130 bytes:
+ * 16 + 24 and what the kernel adds to an element of a hash, and 24.
  */
 #ifndef FO_BACKENDS_BPF_LAYOUT_H
 #define FO_BACKENDS_BPF_LAYOUT_H
 
 #include <linux/types.h>
 
-#define FO__BPF_LAYOUT 3
+#define FO__BPF_LAYOUT 4
 
 /* Ingress numbers: an untagged port's is its ifindex, that of a port with tags or a session comes from the map ingress. */
 #define FO__BPF_INGRESS_TAGGED 0x800000u
@@ -35,27 +37,34 @@ struct fo__bpf_key6 {
 	__u32 where;
 };
 
-/* fo__bpf_flow.in: adjacency << 8 | these. */
+/* fo__bpf_state.flags, changed by atomic operations alone. */
 #define FO__BPF_FIN	 0x01u /* the program saw FIN */
 #define FO__BPF_RST	 0x02u
 #define FO__BPF_DEAD	 0x04u /* user space is ending the flow */
-#define FO__BPF_INACTIVE 0x08u /* written, but its other direction may not be yet */
-#define FO__BPF_NAT	 0x10u
-#define FO__BPF_GRO	 0x20u /* an aggregate was counted as its segments */
+#define FO__BPF_INACTIVE 0x08u /* not both of its directions are in the map */
 #define FO__BPF_CLOSING	 (FO__BPF_FIN | FO__BPF_RST | FO__BPF_DEAD)
 
-/* What both families have; the counters are atomic adds. */
-struct fo__bpf_flow {
-	__u64 packets;
-	__u64 bytes;	 /* L3 */
-	__u16 new_sport; /* of an echo: the identifier */
-	__u16 new_dport;
-	__u16 address_delta; /* one's complement, of the addresses alone; see RFC 1624 */
-	__u16 l4_delta;	     /* ... of what the L4 checksum covers */
-	__u32 to;	     /* adjacency << 8 | DSCP (0x80 | value, or 0) */
-	__u32 in;
+/* What the packets of a direction were. The program adds atomically; user space writes the counters of free slots only. Number:
+ * slot for the original direction, slot + slots of the table for the other, which so is in another cache line. */
+struct fo__bpf_state {
+	__u64 packets; /* an aggregate is one */
+	__u64 bytes;   /* L3 */
+	__u32 flags;
 	__u32 last; /* jiffies, low 32 bits; 0: no packet yet */
-	__u32 slot; /* of the flow << 1 | direction */
+};
+
+/* fo__bpf_flow.how: side that packets leave to << 16 | DSCP (0x80 | value, or 0) << 8 | these. */
+#define FO__BPF_HOW_NAT	    0x01u
+#define FO__BPF_HOW_WAITING 0x02u /* of an element that is about to come, or to go: its packets pass */
+
+/* What both families have. */
+struct fo__bpf_flow {
+	__u32 number; /* of its state */
+	__u32 how;
+	__u16 in;	     /* side that packets come in by */
+	__u16 address_delta; /* one's complement, of the addresses alone; see RFC 1624 */
+	__u16 new_sport;     /* of an echo: the identifier */
+	__u16 new_dport;
 };
 
 struct fo__bpf_flow4 {
@@ -93,23 +102,20 @@ struct fo__bpf_entry {
 	__u8 unused[10];
 };
 
-/* What user space asks of the program fo_mark: flags of one direction changed in place, counters untouched. */
+/* What user space asks of the program fo_mark: how one direction's packets leave, changed in place. */
 struct fo__bpf_mark {
 	union {
 		struct fo__bpf_key4 v4;
 		struct fo__bpf_key6 v6;
 	} key;
 	__u32 family; /* 4, 6, or 0: only the time */
+	__u32 keep;   /* bits of fo__bpf_flow.how that stay */
 	__u32 set;
-	__u32 clear;
-	__u32 to;      /* new fo__bpf_flow.to, or 0 */
-	__u32 flip;    /* bits of fo__bpf_flow.in that turn over: another adjacency */
-	__u64 packets; /* counted elsewhere: added */
-	__u64 bytes;
+	__u32 in; /* new fo__bpf_flow.in, or 0 */
 	/* answers */
 	__u32 found;
+	__u32 zero;
 	__u64 jiffies;
-	struct fo__bpf_flow flow;
 };
 
 /* Flows that user space gives to the program fo_add at once, in the map `batch`. */
@@ -140,7 +146,7 @@ struct fo__bpf_many {
 
 /* Sent once when a flow's first FIN or RST is seen. */
 struct fo__bpf_event {
-	__u32 slot; /* as in fo__bpf_flow */
+	__u32 number; /* of its state */
 	__u32 reason;
 };
 
@@ -168,27 +174,6 @@ enum fo__bpf_reason {
 	FO__BPF_R_ENCAP = 23,
 	FO__BPF_R_NOT_ACTIVE = 24,
 	FO__BPF_R_MAX = 32
-};
-
-/* What the program fo_sweep writes for each direction that has something to say. */
-struct fo__bpf_seen {
-	__u64 packets;
-	__u64 bytes;
-	__u32 in;
-	__u32 last;
-	__u32 slot;
-	__u32 valid; /* 0: padding */
-};
-
-/* One read of the sweep ends when so many have something to say, or, padded, when it has passed over so many that have not. */
-#define FO__BPF_SWEEP_SEEN 256
-#define FO__BPF_SWEEP_PAST 4096
-
-struct fo__bpf_sweep {
-	__u32 since; /* jiffies: directions whose last packet came before have nothing to say */
-	__u32 all;   /* ... but all have */
-	__u32 past;
-	__u32 zero;
 };
 
 /* One a CPU. passed[0] is unused. */

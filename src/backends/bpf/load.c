@@ -6,13 +6,13 @@
 #include "backends/bpf/state.h"
 
 #include "program.skel.h"
-#include "sweep.skel.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 
 /* The library's own words go into its errors. */
 static int silent(enum libbpf_print_level level, const char *format, va_list args)
@@ -50,16 +50,29 @@ static void set_sizes(struct program_bpf *program, uint32_t directions)
 {
 	bpf_map__set_max_entries(program->maps.flows4, directions);
 	bpf_map__set_max_entries(program->maps.flows6, directions);
+	bpf_map__set_max_entries(program->maps.states, directions);
 	bpf_map__set_max_entries(program->maps.ingress, FO__BPF_INGRESSES);
 	bpf_map__set_max_entries(program->maps.adjacencies, FO__BPF_SIDES);
 	bpf_map__set_max_entries(program->maps.entries, 2 * FO__BPF_SIDES);
 	bpf_map__set_max_entries(program->maps.devices, 2 * FO__BPF_DEVICES);
 }
 
+/* Since 6.3 (before, xdp_do_redirect() is not for frames in several buffers, and the driver drops them). Nothing else tells. */
+static bool redirects_frags(void)
+{
+	struct utsname name;
+	unsigned int major, minor;
+
+	if (uname(&name) || sscanf(name.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	return major > 6 || (major == 6 && minor >= 3);
+}
+
 static void list_maps(const struct program_bpf *program, struct bpf_map *maps[FO__BPF_MAPS])
 {
 	maps[FO__BPF_FLOWS4] = program->maps.flows4;
 	maps[FO__BPF_FLOWS6] = program->maps.flows6;
+	maps[FO__BPF_STATES] = program->maps.states;
 	maps[FO__BPF_INGRESS] = program->maps.ingress;
 	maps[FO__BPF_ADJACENCIES] = program->maps.adjacencies;
 	maps[FO__BPF_ENTRIES] = program->maps.entries;
@@ -97,44 +110,26 @@ static void note_descriptors(struct fo__bpf *bpf)
 	bpf->program_add = bpf_program__fd(program->progs.fo_add);
 }
 
-static struct bpf_link *iterate(const struct fo__bpf *bpf, enum fo__bpf_map map)
-{
-	union bpf_iter_link_info info = {.map = {.map_fd = (uint32_t)bpf->map[map]}};
-	LIBBPF_OPTS(bpf_iter_attach_opts, options, .link_info = &info, .link_info_len = sizeof(info));
-
-	return bpf_program__attach_iter(bpf->sweep->progs.fo_sweep, &options);
-}
-
-/* Needs the kernel's BTF: what it lacks, batches make good. */
-static void load_sweep(struct fo__bpf *bpf)
-{
-	if (bpf->sweep_wanted <= FO_BPF_SWEEP_ITERATOR)
-		bpf->sweep = sweep_bpf__open_and_load();
-	if (!bpf->sweep)
-		return;
-	bpf->sweep_link[0] = iterate(bpf, FO__BPF_FLOWS4);
-	bpf->sweep_link[1] = iterate(bpf, FO__BPF_FLOWS6);
-	if (bpf->sweep_link[0] && bpf->sweep_link[1])
-		return;
-	for (unsigned int i = 0; i < 2; i++) {
-		bpf_link__destroy(bpf->sweep_link[i]);
-		bpf->sweep_link[i] = NULL;
-	}
-	sweep_bpf__destroy(bpf->sweep);
-	bpf->sweep = NULL;
-}
-
 #define BATCH_SIZE (FO__BPF_BATCH * sizeof(struct fo__bpf_pair))
 
-static int open_batch(struct fo__bpf *bpf)
+static size_t states_size(const struct fo__bpf *bpf)
 {
-	void *memory = mmap(NULL, BATCH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			    bpf_map__fd(bpf->program->maps.batch), 0);
+	return 2 * (size_t)bpf->n_slots * sizeof(struct fo__bpf_state);
+}
 
-	if (memory == MAP_FAILED)
-		return -errno;
-	bpf->batch = memory;
-	return 0;
+static void *see_map(const struct bpf_map *map, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static int see_maps(struct fo__bpf *bpf)
+{
+	bpf->batch = see_map(bpf->program->maps.batch, BATCH_SIZE);
+	if (bpf->batch)
+		bpf->states = see_map(bpf->program->maps.states, states_size(bpf));
+	return bpf->states ? 0 : -errno;
 }
 
 /* Of maps that are in use, too: all that a new process says of itself. */
@@ -155,23 +150,20 @@ int fo__bpf_load(struct fo__bpf *bpf, uint32_t slots, struct fo_error *err)
 	code = bpf->program ? 0 : -errno;
 	if (!code) {
 		set_sizes(bpf->program, 2 * slots);
+		bpf->program->data->fo_slots = slots;
+		bpf->program->bss->fo_redirects_frags = redirects_frags();
 		code = bpf->pins.found ? reuse_maps(bpf) : 0;
 	}
 	if (!code)
 		code = program_bpf__load(bpf->program);
 	if (!code)
-		code = open_batch(bpf);
+		code = see_maps(bpf);
 	if (!code) {
 		note_descriptors(bpf);
 		/* That of an earlier process says ready, and goes on saying so. */
 		code = bpf->pins.found ? 0 : write_config(bpf);
 	}
-	if (!code)
-		load_sweep(bpf);
 	fo__bpf_unquiet(before);
-	if (!code && bpf->sweep_wanted == FO_BPF_SWEEP_ITERATOR && !bpf->sweep)
-		return fo__bpf_fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, "sweep", 0,
-				    "this kernel has no iterators over maps: leave the way to the backend");
 	return code ? explain_load(code, err) : 0;
 }
 
@@ -187,8 +179,7 @@ void fo__bpf_unload(struct fo__bpf *bpf)
 {
 	if (bpf->batch)
 		(void)munmap(bpf->batch, BATCH_SIZE);
-	for (unsigned int i = 0; i < 2; i++)
-		bpf_link__destroy(bpf->sweep_link[i]);
-	sweep_bpf__destroy(bpf->sweep);
+	if (bpf->states)
+		(void)munmap(bpf->states, states_size(bpf));
 	program_bpf__destroy(bpf->program);
 }

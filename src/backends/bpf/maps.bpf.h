@@ -23,6 +23,15 @@ struct {
 	__type(value, struct fo__bpf_flow6);
 } flows6 SEC(".maps");
 
+/* Read and marked by user space in place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct fo__bpf_state);
+} states SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
@@ -80,5 +89,9 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fo__bpf_config);
 } config SEC(".maps");
+
+/* Set before loading: slots of the table; does this kernel redirect frames that lie in several buffers? */
+__u32 fo_slots = 1;
+__u32 fo_redirects_frags = 0;
 
 #endif /* FO_BACKENDS_BPF_MAPS_BPF_H */

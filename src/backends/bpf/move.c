@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* move.c - directions of living flows that come in another way: their keys change. Neighbours: state.h, flows.c, sides.c.
  *
- * The new elements are written first, inactive, so that a refusal leaves everything as it was. Then the old ones are marked
- * dead and the new ones active: packets between the two are passed on. After a grace period, waited for here, nothing
- * counts into the old ones any more: they are read for the last time and removed.
+ * The new elements are written first, waiting, so that a refusal leaves everything as it was. Then the old ones wait and the
+ * new ones do not: packets between the two are passed on. Both have one state, so nothing that is counted is lost. After a
+ * grace period, waited for here, nobody reads the old ones any more, and they are removed. A process that is killed meanwhile
+ * leaves slots that say so.
  */
 #include "backends/bpf/state.h"
 
@@ -27,15 +28,17 @@ static void set_ingress(unsigned int family, union fo__bpf_key *key, uint32_t in
 
 static void drop_new(struct fo__bpf *bpf, const struct move *moves, uint32_t n)
 {
-	for (uint32_t i = 0; i < n; i++)
-		(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, bpf->slots[moves[i].slot].family),
-					  &moves[i].to);
+	for (uint32_t i = 0; i < n; i++) {
+		struct fo__bpf_slot *slot = &bpf->slots[moves[i].slot];
+
+		(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, slot->family), &moves[i].to);
+	}
 }
 
-/* The new element is what the old one says but for its counters. */
+/* The new element is what the old one says, or what is given. */
 static int write_new(struct fo__bpf *bpf, const struct move *move, const union fo__bpf_element *given)
 {
-	const struct fo__bpf_slot *slot = &bpf->slots[move->slot];
+	struct fo__bpf_slot *slot = &bpf->slots[move->slot];
 	int map = fo__bpf_flow_map(bpf, slot->family);
 	union fo__bpf_element element;
 
@@ -43,38 +46,26 @@ static int write_new(struct fo__bpf *bpf, const struct move *move, const union f
 		element = *given;
 	else if (bpf_map_lookup_elem(map, &slot->key[move->dir], &element))
 		return -errno;
-	element.flow.packets = element.flow.bytes = 0;
-	element.flow.in |= FO__BPF_INACTIVE;
+	slot->moving = true;
+	element.flow.how |= FO__BPF_HOW_WAITING;
 	return bpf_map_update_elem(map, &move->to, &element, BPF_NOEXIST) ? -errno : 0;
 }
 
-/* What was seen on the old element is not lost: a FIN between the copy and now is one on the new element too. */
 static void take_over(struct fo__bpf *bpf, const struct move *move)
 {
 	const struct fo__bpf_slot *slot = &bpf->slots[move->slot];
-	struct fo__bpf_mark dead = {.set = FO__BPF_DEAD}, active = {.clear = FO__BPF_INACTIVE};
+	struct fo__bpf_mark wait = {.keep = ~0u, .set = FO__BPF_HOW_WAITING};
+	struct fo__bpf_mark go = {.keep = ~FO__BPF_HOW_WAITING};
 
-	if (!fo__bpf_mark(bpf, slot->family, &slot->key[move->dir], &dead))
-		active.set = dead.flow.in & (FO__BPF_FIN | FO__BPF_RST);
-	(void)fo__bpf_mark(bpf, slot->family, &move->to, &active);
+	(void)fo__bpf_mark(bpf, slot->family, &slot->key[move->dir], &wait);
+	(void)fo__bpf_mark(bpf, slot->family, &move->to, &go);
 }
 
 static void remove_old(struct fo__bpf *bpf, const struct move *move)
 {
 	struct fo__bpf_slot *slot = &bpf->slots[move->slot];
-	int map = fo__bpf_flow_map(bpf, slot->family);
-	union fo__bpf_element last;
 
-	struct fo__bpf_mark count = {0};
-
-	/* The new one goes on from where the old one was, so that an element has all that its direction ever saw. */
-	if (!bpf_map_lookup_elem(map, &slot->key[move->dir], &last)) {
-		fo__bpf_report(bpf, move->slot, move->dir, &last.flow);
-		count.packets = last.flow.packets;
-		count.bytes = last.flow.bytes;
-		(void)fo__bpf_mark(bpf, slot->family, &move->to, &count);
-	}
-	(void)bpf_map_delete_elem(map, &slot->key[move->dir]);
+	(void)bpf_map_delete_elem(fo__bpf_flow_map(bpf, slot->family), &slot->key[move->dir]);
 	slot->key[move->dir] = move->to;
 }
 
@@ -86,7 +77,6 @@ static void finish(struct fo__bpf *bpf, const struct move *moves, uint32_t n)
 		return;
 	/* Cannot fail: it was tried when the table was created. */
 	(void)fo__bpf_grace_wait();
-	bpf->now_jiffies = fo__bpf_jiffies(bpf);
 	for (uint32_t i = 0; i < n; i++)
 		remove_old(bpf, &moves[i]);
 }
@@ -129,6 +119,8 @@ static int move_all(struct fo__bpf *bpf, const struct move *moves, uint32_t n,
 		drop_new(bpf, moves, written);
 	else
 		finish(bpf, moves, n);
+	for (uint32_t i = 0; i < n; i++)
+		bpf->slots[moves[i].slot].moving = false;
 	return code;
 }
 
@@ -156,8 +148,8 @@ int fo__bpf_side_move(struct fo__bpf *bpf, uint32_t side, uint32_t ingress,
 static void change_sides(struct fo__bpf *bpf, const struct fo__bpf_slot *slot, unsigned int dir,
 			 const uint32_t side[2], uint8_t dscp)
 {
-	struct fo__bpf_mark change = {.to = side[1 - dir] << 8 | dscp,
-				      .flip = (slot->in[dir] ^ side[dir]) << 8};
+	struct fo__bpf_mark change = {
+		.keep = 0xff, .set = side[1 - dir] << 16 | (uint32_t)dscp << 8, .in = side[dir]};
 
 	(void)fo__bpf_mark(bpf, slot->family, &slot->key[dir], &change);
 }
@@ -180,7 +172,7 @@ static int move_flow(struct fo__bpf *bpf, const struct fo_backend_flow *flow, co
 		moved[dir] = memcmp(&move->to, &slot->key[dir], sizeof(move->to)) != 0;
 		if (!moved[dir])
 			continue;
-		fo__bpf_build_element(flow, dir, side, &element);
+		fo__bpf_build_element(flow, bpf->n_slots, dir, side, &element);
 		code = write_new(bpf, move, &element);
 		n += !code;
 	}
@@ -203,12 +195,15 @@ int fo__bpf_flow_move(struct fo__bpf *bpf, const struct fo_backend_flow *flow, s
 
 	if (!code)
 		code = fo__bpf_side_take(bpf, flow->flow->adj[1], flow->in[1], &side[1], err);
-	if (!code)
+	if (!code) {
+		slot->moving = true;
 		code = move_flow(bpf, flow, side, err);
+	}
 	if (!code) {
 		slot->in[0] = side[0];
 		slot->in[1] = side[1];
 	}
+	slot->moving = false;
 	/* What is not in use any more. */
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		uint32_t gone = code ? side[dir] : old[dir];

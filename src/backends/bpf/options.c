@@ -44,9 +44,6 @@ int fo__bpf_options_take(const struct fo_table_options *options, struct fo_bpf_o
 	if (out->conntrack > FO_BPF_CONNTRACK_OFF)
 		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.conntrack", 0,
 				    "conntrack %u is no FO_BPF_CONNTRACK_ value", out->conntrack);
-	if (out->sweep > FO_BPF_SWEEP_FLOWS)
-		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.sweep", 0,
-				    "sweep %u is no FO_BPF_SWEEP_ value", out->sweep);
 	if (out->reserved)
 		return fo__bpf_fail(err, -EINVAL, FO_R_ARGUMENT, "backend_options.reserved", 0,
 				    "reserved must be zero: prepare the struct by FO_INIT()");

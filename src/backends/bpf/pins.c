@@ -22,8 +22,9 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-static const char *const map_names[FO__BPF_MAPS] = {
-	"flows4", "flows6", "ingress", "adjacencies", "entries", "devices", "counters", "events", "config"};
+static const char *const map_names[FO__BPF_MAPS] = {"flows4",	   "flows6",  "states",	 "ingress",
+						    "adjacencies", "entries", "devices", "counters",
+						    "events",	   "config"};
 static const char *const array_names[FO__BPF_ARRAYS] = {"slots", "sides", "ingresses"};
 static const char *const hook_names[] = {"", "xdp", "generic", "tcx", ""};
 
@@ -204,6 +205,7 @@ static const struct {
 } maps[FO__BPF_MAPS] = {
 	[FO__BPF_FLOWS4] = {sizeof(struct fo__bpf_flow4)},
 	[FO__BPF_FLOWS6] = {sizeof(struct fo__bpf_flow6)},
+	[FO__BPF_STATES] = {sizeof(struct fo__bpf_state)},
 	[FO__BPF_INGRESS] = {sizeof(uint32_t)},
 	[FO__BPF_ADJACENCIES] = {sizeof(uint32_t)},
 	[FO__BPF_ENTRIES] = {sizeof(struct fo__bpf_entry)},
@@ -239,7 +241,7 @@ static int find_maps(struct fo__bpf *bpf, struct fo_error *err)
 
 	for (unsigned int i = 0; i < FO__BPF_MAPS && !bad; i++) {
 		bpf->pins.map[i] =
-			open_map(bpf, map_names[i], maps[i].value_size, i <= FO__BPF_FLOWS6 ? directions : 0);
+			open_map(bpf, map_names[i], maps[i].value_size, i <= FO__BPF_STATES ? directions : 0);
 		bad = bpf->pins.map[i] < 0 ? map_names[i] : NULL;
 	}
 	for (unsigned int i = 0; i < FO__BPF_ARRAYS && !bad; i++) {

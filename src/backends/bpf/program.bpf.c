@@ -16,11 +16,15 @@ int fo_xdp(struct xdp_md *ctx)
 	return xdp_run(ctx, (__u32)(ctx->data_end - ctx->data));
 }
 
-/* For devices whose frames may lie in several buffers. */
+/* For devices whose frames may lie in several buffers. A kernel that cannot redirect these would drop them. */
 SEC("xdp.frags")
 int fo_xdp_frags(struct xdp_md *ctx)
 {
-	return xdp_run(ctx, (__u32)bpf_xdp_get_buff_len(ctx));
+	__u32 length = (__u32)bpf_xdp_get_buff_len(ctx);
+
+	if (!fo_redirects_frags && length > (__u32)(ctx->data_end - ctx->data))
+		return xdp_pass(FO__BPF_R_MTU);
+	return xdp_run(ctx, length);
 }
 
 /* With a lease, for where nothing else ends what a dead process has attached. */
@@ -30,8 +34,7 @@ int fo_tc(struct __sk_buff *skb)
 	return is_orphaned() ? TC_ACT_UNSPEC : tc_run(skb);
 }
 
-/* Run by user space: flags of one direction, atomically. A direction that is written to its map anew would lose what is
- * counted meanwhile. */
+/* Run by user space, which alone writes elements: how one direction's packets leave. */
 SEC("syscall")
 int fo_mark(struct fo__bpf_mark *mark)
 {
@@ -51,19 +54,9 @@ int fo_mark(struct fo__bpf_mark *mark)
 	}
 	if (!flow)
 		return 0;
-	if (mark->set)
-		__sync_fetch_and_or(&flow->in, mark->set);
-	if (mark->clear)
-		__sync_fetch_and_and(&flow->in, ~mark->clear);
-	if (mark->flip)
-		__sync_fetch_and_xor(&flow->in, mark->flip);
-	if (mark->to)
-		flow->to = mark->to;
-	if (mark->packets) {
-		__sync_fetch_and_add(&flow->packets, mark->packets);
-		__sync_fetch_and_add(&flow->bytes, mark->bytes);
-	}
-	mark->flow = *flow;
+	flow->how = (flow->how & mark->keep) | mark->set;
+	if (mark->in)
+		flow->in = (__u16)mark->in;
 	mark->found = 1;
 	return 0;
 }
@@ -72,8 +65,10 @@ int fo_mark(struct fo__bpf_mark *mark)
 SEC("syscall")
 int fo_add(struct fo__bpf_many *many)
 {
-	long done = bpf_loop(many->n, add_next, 0, 0);
+	long done;
 
+	bpf_loop(many->n, expect_next, 0, 0);
+	done = bpf_loop(many->n, add_next, 0, 0);
 	many->done = done < 0 ? 0 : (__u32)done;
 	return 0;
 }

@@ -2,7 +2,8 @@
 /* prove.bpf.c - does a device take what XDP redirects to it? Neighbour: prove.c.
  *
  * bpf_redirect_map() says nothing of it, and a device that does not take a frame drops it without a word. The kernel's
- * tracepoint tells, to whoever sent the frame.
+ * tracepoint tells, to whoever sent the frame: the thread that this program runs in, as the kernel numbers it, which in a
+ * PID namespace is not how it numbers itself.
  */
 #include <linux/bpf.h>
 
@@ -34,7 +35,10 @@ int fo_prove(struct xdp_md *ctx)
 	struct fo__bpf_proof *now = bpf_map_lookup_elem(&proof, &zero);
 
 	(void)ctx;
-	return now ? (int)bpf_redirect_map(&devices, now->port, XDP_DROP) : XDP_DROP;
+	if (!now)
+		return XDP_DROP;
+	now->who = bpf_get_current_pid_tgid();
+	return (int)bpf_redirect_map(&devices, now->port, XDP_DROP);
 }
 
 /* Arguments: from, to, how many were sent, how many dropped, errno. */

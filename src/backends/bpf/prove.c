@@ -20,7 +20,6 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LOOPBACK 1u
@@ -235,8 +234,7 @@ void fo__bpf_prover_close(struct fo__bpf *bpf)
 static enum fo__bpf_proven send_probe(struct fo__bpf *bpf, uint32_t port, const uint8_t mac[6])
 {
 	const struct fo__bpf_prover *by = prover(bpf);
-	struct fo__bpf_proof now = {.who = (uint64_t)(uint32_t)getpid() << 32 | (uint32_t)syscall(SYS_gettid),
-				    .port = port};
+	struct fo__bpf_proof now = {.port = port};
 	uint8_t frame[60] = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1,
 		    .batch_size = 1, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);

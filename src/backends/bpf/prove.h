@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 struct fo__bpf_proof {
-	__u64 who; /* process and thread that asks, as bpf_get_current_pid_tgid() says */
+	__u64 who; /* answer: process and thread that sent the frame */
 	__u32 port;
 	__u32 zero;
 	__u64 sent; /* frames that the device took */

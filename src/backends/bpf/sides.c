@@ -11,58 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include <linux/if_ether.h>
-
-static uint64_t encap_word(const struct fo_adj *adj)
-{
-	uint64_t word = 0;
-
-	for (uint32_t i = 0; i < adj->n_encaps; i++) {
-		const struct fo_encap *encap = &adj->encap[i];
-
-		if (encap->kind == FO_ENCAP_PPPOE)
-			word |= UINT64_C(1) << 31 | (uint64_t)encap->id << 32;
-		else
-			word |= (uint64_t)((unsigned int)encap->kind << 12 | (encap->id & 0xfffu))
-				<< (i * 14);
-	}
-	return word;
-}
-
-static uint8_t *put16(uint8_t *at, unsigned int value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-	return at + 2;
-}
-
-static void build_entry(const struct fo_adj *adj, uint32_t ingress, struct fo__bpf_entry *entry)
-{
-	uint8_t *at = entry->header + 12;
-
-	memset(entry, 0, sizeof(*entry));
-	memcpy(entry->header, adj->peer_mac, 6);
-	memcpy(entry->header + 6, adj->own_mac, 6);
-	for (uint32_t i = 0; i < adj->n_encaps; i++) {
-		const struct fo_encap *encap = &adj->encap[i];
-
-		if (encap->kind == FO_ENCAP_PPPOE) {
-			at = put16(put16(put16(at, ETH_P_PPP_SES), 0x1100), encap->id) + 2;
-			entry->flags |= FO__BPF_ENTRY_PPPOE;
-		} else {
-			at = put16(at, encap->kind == FO_ENCAP_8021Q ? ETH_P_8021Q : ETH_P_8021AD);
-			at = put16(at, (unsigned int)encap->pcp << 13 | (unsigned int)encap->dei << 12 |
-					       encap->id);
-			entry->n_tags++;
-		}
-	}
-	entry->header_len = (uint8_t)(at + 2 - entry->header);
-	entry->port = adj->port;
-	entry->mtu = adj->mtu;
-	entry->ingress = ingress;
-	memcpy(entry->own_mac, adj->own_mac, 6);
-}
-
 /* ---- ingress numbers ---- */
 
 static uint32_t ingress_number(uint32_t index, uint32_t port)
@@ -83,7 +31,7 @@ static void ingress_release(struct fo__bpf *bpf, uint32_t index)
 
 static int ingress_take(struct fo__bpf *bpf, const struct fo_adj *adj, uint32_t *out, struct fo_error *err)
 {
-	struct fo__bpf_ingress_key key = {.encap = encap_word(adj), .port = adj->port};
+	struct fo__bpf_ingress_key key = {.encap = fo__bpf_encap_word(adj), .port = adj->port};
 	uint32_t room = FO__BPF_NONE, number;
 
 	*out = FO__BPF_NONE;
@@ -130,7 +78,7 @@ static int entry_point(struct fo__bpf *bpf, uint32_t side, uint32_t entry, const
 {
 	struct fo__bpf_entry built;
 
-	build_entry(adj, ingress_number(ingress, adj->port), &built);
+	fo__bpf_build_entry(adj, ingress_number(ingress, adj->port), &built);
 	if (!fo__bpf_port_works(bpf, adj->port)) {
 		built.flags |= FO__BPF_ENTRY_DEAD;
 		built.reason = FO_R_EGRESS_DOWN;
@@ -323,7 +271,8 @@ int fo__bpf_side_update(struct fo__bpf *bpf, fo_adj_id id, const struct fo_adj *
 {
 	struct update update = {.side = find_side(bpf, id), .adj = adj};
 	struct fo__bpf_side *now = &bpf->sides[update.side];
-	bool elsewhere = now->adj.port != adj->port || encap_word(&now->adj) != encap_word(adj);
+	bool elsewhere =
+		now->adj.port != adj->port || fo__bpf_encap_word(&now->adj) != fo__bpf_encap_word(adj);
 	int code;
 
 	if (!update.side)
@@ -382,7 +331,7 @@ static int adopt_side(struct fo__bpf *bpf, uint32_t side, uint8_t *used, struct 
 
 	now->chain = *chain_of(bpf, now->id);
 	*chain_of(bpf, now->id) = side;
-	build_entry(&now->adj, ingress_number(now->ingress, now->adj.port), &built);
+	fo__bpf_build_entry(&now->adj, ingress_number(now->ingress, now->adj.port), &built);
 	if (bpf_map_lookup_elem(bpf->map[FO__BPF_ADJACENCIES], &side, &entry) || entry >= 2 * FO__BPF_SIDES ||
 	    bpf_map_lookup_elem(bpf->map[FO__BPF_ENTRIES], &entry, &there))
 		return fo__bpf_fail(err, -EIO, FO_R_BACKEND, "pins", errno, "an adjacency cannot be read");

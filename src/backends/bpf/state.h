@@ -6,9 +6,10 @@
  *   load.c     the program's object: sizes, loading, descriptors
  *   attach.c   the program on devices: XDP, tcx, clsact
  *   sides.c    adjacencies to entries and ingress numbers
+ *   encode.c   flows and adjacencies as the maps have them
  *   flows.c    elements of the flow maps: add, end, read, update
  *   move.c     directions that come in another way than before
- *   sweep.c    what the program saw: counters, FIN and RST
+ *   sweep.c    what the program saw: counters, FIN and RST, out of memory that both have
  *   pins.c     maps and links in a folder of a BPF file system, for the next process
  *   adopt.c    flows that an earlier process left there
  *   grace.c    waits, in a thread, until no CPU can still be in an old run of the program
@@ -21,7 +22,7 @@
 #include "flowoffload-backend.h"
 #include "flowoffload-bpf.h"
 
-#include "backends/bpf/layout.h"
+#include "backends/bpf/encode.h"
 
 #include <bpf/libbpf.h>
 #include <pthread.h>
@@ -32,11 +33,8 @@ struct fo__bpf_conntrack;
 struct fo__bpf_links;
 struct fo__bpf_prover;
 struct program_bpf;
-struct sweep_bpf;
 struct bpf_link;
 struct ring_buffer;
-
-struct fo__bpf_adoption;
 
 #define FO__BPF_NONE UINT32_MAX
 
@@ -48,6 +46,7 @@ struct fo__bpf_adoption;
 enum fo__bpf_map {
 	FO__BPF_FLOWS4,
 	FO__BPF_FLOWS6,
+	FO__BPF_STATES,
 	FO__BPF_INGRESS,
 	FO__BPF_ADJACENCIES,
 	FO__BPF_ENTRIES,
@@ -123,17 +122,6 @@ struct fo__bpf_ingress {
 
 enum fo__bpf_life { FO__BPF_FREE, FO__BPF_LIVE, FO__BPF_ENDING };
 
-union fo__bpf_key {
-	struct fo__bpf_key4 v4;
-	struct fo__bpf_key6 v6;
-};
-
-union fo__bpf_element {
-	struct fo__bpf_flow flow;
-	struct fo__bpf_flow4 v4;
-	struct fo__bpf_flow6 v6;
-};
-
 /* One flow. Kept because the library names it by cookie and slot alone when it ends. What its caller gave is for the next
  * process. */
 struct fo__bpf_slot {
@@ -150,7 +138,7 @@ struct fo__bpf_slot {
 	uint32_t tag, mark, timeout_ms;
 	uint8_t dscp[2];
 	uint8_t state; /* enum fo_state of its adding */
-	uint8_t unused;
+	bool moving;   /* its keys are changing: a process that is killed now leaves others than these */
 };
 
 /* Slots or sides that wait for one grace period, oldest first. */
@@ -170,14 +158,13 @@ struct fo__bpf {
 	struct fo_host *host;
 	const struct fo_host_ops *ops;
 	struct program_bpf *program; /* skeletons */
-	struct sweep_bpf *sweep;     /* NULL: this kernel has no iterators; maps are read in batches */
 	struct ring_buffer *ring;
 	int map[FO__BPF_MAPS];
 	struct fo__bpf_config config;
 	struct fo__bpf_pins pins;
 	int program_xdp, program_frags, program_tc, program_mark, program_add;
-	struct fo__bpf_pair *batch;	/* FO__BPF_BATCH of them, which the program sees */
-	struct bpf_link *sweep_link[2]; /* over flows4, flows6 */
+	struct fo__bpf_pair *batch;   /* FO__BPF_BATCH of them, which the program sees */
+	struct fo__bpf_state *states; /* the program's, of 2 * n_slots directions */
 
 	struct fo__bpf_device devices[FO__BPF_DEVICES];
 
@@ -199,8 +186,8 @@ struct fo__bpf {
 	struct fo__bpf_grace grace;
 	struct fo__bpf_conntrack *conntrack; /* guard.h; NULL: none */
 	struct fo__bpf_links *links;	     /* guard.h */
-	bool looking_after,
-		ending_flows; /* a pass over conntrack's entries, over flows of dead ports, is under way */
+	/* Under way: a pass over conntrack's entries, over flows of dead ports, over what is to be taken out of the maps. */
+	bool looking_after, ending_flows, reaping;
 	struct fo__bpf_prover *prover; /* guard.h; NULL: not needed yet */
 	void (*warn)(void *ctx, const struct fo_bpf_warning *warning);
 	void *warn_ctx;
@@ -212,18 +199,9 @@ struct fo__bpf {
 	bool leased; /* a device has a clsact filter, which outlives this process */
 	uint64_t next_lease_jiffies;
 	uint64_t next_sweep_ms;
-	bool sweep_running, sweep_started;
-	/* Who is told of each direction: the library, or what adopts flows. */
-	void (*see)(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
-	struct fo__bpf_adoption *adoption; /* of see, during create() */
-	struct fo__bpf_sweep sweep_state;
-	uint32_t swept_jiffies;		  /* when the last sweep began */
-	uint32_t sweep_wanted, sweep_way; /* enum fo_bpf_sweep; of the sweep under way */
-	bool batch_fails;		  /* this kernel reads no batches */
-	union fo__bpf_key sweep_key;
-	uint32_t sweep_map;  /* 0: flows4, 1: flows6 */
-	uint32_t sweep_next; /* where the next batch begins */
-	int sweeping;	     /* descriptor of the iteration under way, -1: none */
+	bool sweep_running;
+	uint32_t sweep_since, sweep_at; /* jiffies: what was counted before was told; the next state */
+	uint32_t swept_jiffies;		/* when the last sweep began */
 	int epoll;
 };
 
@@ -300,18 +278,13 @@ void fo__bpf_flow_end(struct fo__bpf *bpf, uint32_t slot, enum fo_reason reason)
 int fo__bpf_flow_update(struct fo__bpf *bpf, const struct fo_backend_flow *flow, uint32_t mask,
 			struct fo_error *err);
 int fo__bpf_flow_stats(struct fo__bpf *bpf, uint64_t cookie, uint32_t slot);
-/* A direction as its packets arrive, out of its key. */
-void fo__bpf_read_tuple(const struct fo__bpf_slot *slot, unsigned int dir, struct fo_tuple *out);
 int fo__bpf_flow_map(const struct fo__bpf *bpf, unsigned int family);
-void fo__bpf_build_key(const struct fo_tuple *tuple, uint32_t ingress, union fo__bpf_key *key);
-void fo__bpf_build_element(const struct fo_backend_flow *flow, unsigned int dir, const uint32_t side[2],
-			   union fo__bpf_element *out);
-/* Run the program fo_mark on one direction. -ENOENT: it is not there. */
+/* Run the program fo_mark on one direction, question and answer. -ENOENT: it is not there. */
 int fo__bpf_mark(const struct fo__bpf *bpf, unsigned int family, const union fo__bpf_key *key,
 		 struct fo__bpf_mark *answer);
 int fo__bpf_refused(int errno_, struct fo_error *err);
-/* Flows whose grace period is over: final counters, removed(). */
-void fo__bpf_flows_reap(struct fo__bpf *bpf);
+/* Flows whose grace period is over: final counters, removed(). A slice at least, no new one from then on; true: there are more. */
+bool fo__bpf_flows_reap(struct fo__bpf *bpf, uint64_t until_us);
 
 /* move.c: both wait for the kernel, some ten milliseconds, where keys change. */
 int fo__bpf_flow_move(struct fo__bpf *bpf, const struct fo_backend_flow *flow, struct fo_error *err);
@@ -324,12 +297,14 @@ int fo__bpf_side_move(struct fo__bpf *bpf, uint32_t side, uint32_t ingress,
 /* load.c: the program forwards for another FO_BPF_LEASE_MS. */
 int fo__bpf_lease(struct fo__bpf *bpf);
 
-/* sweep.c */
-void fo__bpf_report(struct fo__bpf *bpf, uint32_t slot, unsigned int dir, const struct fo__bpf_flow *seen);
-void fo__bpf_sweep(struct fo__bpf *bpf, unsigned int max_us);
-/* A whole one, now. */
-void fo__bpf_sweep_all(struct fo__bpf *bpf);
-void fo__bpf_report_number(struct fo__bpf *bpf, uint32_t number, const struct fo__bpf_flow *seen);
+/* sweep.c: what a direction's state has that the library was not told yet. */
+void fo__bpf_report(struct fo__bpf *bpf, uint32_t slot, unsigned int dir);
+/* A slice at least, no new one from then on. */
+void fo__bpf_sweep(struct fo__bpf *bpf, uint64_t until_us);
+uint64_t fo__bpf_now_us(void); /* monotonic */
+struct fo__bpf_state *fo__bpf_state_of(const struct fo__bpf *bpf, uint32_t slot, unsigned int dir);
+/* Flags of both directions, atomically, though the program works with them. */
+void fo__bpf_state_set(struct fo__bpf *bpf, uint32_t slot, uint32_t set, uint32_t clear);
 uint64_t fo__bpf_jiffies(struct fo__bpf *bpf);
 int fo__bpf_see_event(void *bpf, void *data, size_t size); /* ring_buffer_sample_fn */
 

@@ -34,10 +34,11 @@ ALWAYS int tc_lost(void)
 	return TC_ACT_SHOT;
 }
 
-ALWAYS int tc_judge(const void *data, const struct frame *frame, struct fo__bpf_flow *flow,
-		    const struct fo__bpf_entry *in, const struct fo__bpf_entry *to)
+ALWAYS int tc_judge(const void *data, const struct frame *frame, const struct fo__bpf_flow *flow,
+		    const struct fo__bpf_state *state, const struct fo__bpf_entry *in,
+		    const struct fo__bpf_entry *to)
 {
-	int reason = judge_state(data, flow, in, to);
+	int reason = judge_state(data, flow, state, in, to);
 
 	if (reason)
 		return reason;
@@ -51,14 +52,14 @@ ALWAYS __u32 csum_offset(__u8 proto)
 	return proto == IPPROTO_TCP ? OFF_CSUM_TCP : proto == IPPROTO_UDP ? OFF_CSUM_UDP : OFF_CSUM_ICMP;
 }
 
-/* Ports or identifier, and the L4 checksum, finished or not. zero: a UDP checksum of 0, which stays. */
+/* Ports or identifier, and the L4 checksum, finished or not. zero: a UDP checksum of 0, which stays. delta: of l4_delta(). */
 ALWAYS int tc_l4(struct __sk_buff *skb, __u32 l4, const struct frame *frame, const struct fo__bpf_flow *flow,
-		 int v6, int zero)
+		 __u32 delta, int v6, int zero)
 {
 	__u64 udp = frame->proto == IPPROTO_UDP ? BPF_F_MARK_MANGLED_0 : 0;
 	__u32 at = l4 + csum_offset(frame->proto);
 	int echo = frame->proto == IPPROTO_ICMP || frame->proto == IPPROTO_ICMPV6;
-	__u32 others = csum_fold((__u32)flow->l4_delta + (__u16)~flow->address_delta);
+	__u32 others = csum_fold(delta + (__u16)~flow->address_delta);
 
 	/* The sum of ports and checksum together does not change, unless there is no checksum. */
 	if (bpf_skb_store_bytes(skb, echo ? l4 + 4 : l4, &flow->new_sport, echo ? 2 : 4,
@@ -69,11 +70,11 @@ ALWAYS int tc_l4(struct __sk_buff *skb, __u32 l4, const struct frame *frame, con
 	/* A change by nothing is left out: the kernel makes 0 of 0xffff then, and a wrong checksum stays as it was.
 	 * ICMP has no pseudo header: its delta is of the identifier alone. */
 	if (frame->proto == IPPROTO_ICMP)
-		return flow->l4_delta && bpf_l4_csum_replace(skb, at, 0, flow->l4_delta, 0) ? -1 : 0;
+		return delta && bpf_l4_csum_replace(skb, at, 0, delta, 0) ? -1 : 0;
 	if (flow->address_delta &&
 	    bpf_l4_csum_replace(skb, at, 0, flow->address_delta, udp | BPF_F_PSEUDO_HDR))
 		return -1;
-	if (flow->l4_delta != flow->address_delta && bpf_l4_csum_replace(skb, at, 0, others, udp))
+	if (delta != flow->address_delta && bpf_l4_csum_replace(skb, at, 0, others, udp))
 		return -1;
 	/* The kernel took the addresses' change for one that the IP header's checksum makes good, which IPv6 has not. */
 	if (v6)
@@ -137,17 +138,9 @@ ALWAYS int tc_l2(struct __sk_buff *skb, const struct frame *frame, const struct 
 	return bpf_skb_store_bytes(skb, 0, to->header, 12, 0) ? -1 : 0;
 }
 
-ALWAYS int tc_send(const struct frame *frame, const struct segments *segments, struct fo__bpf_flow *flow,
-		   const struct fo__bpf_entry *to, int v6)
+ALWAYS int tc_send(struct fo__bpf_state *state, const struct fo__bpf_entry *to, __u32 ip_len)
 {
-	__u32 headers = (v6 ? 40 : 20) + frame->l4_len, bytes = frame->ip_len;
-
-	if (segments->count > 1) {
-		bytes += (segments->count - 1) * headers;
-		if (!(flow->in & FO__BPF_GRO))
-			__sync_fetch_and_or(&flow->in, FO__BPF_GRO);
-	}
-	count_forwarded(flow, segments->count, bytes);
+	count_forwarded(state, ip_len);
 	return bpf_redirect(to->port, 0);
 }
 
@@ -159,11 +152,12 @@ ALWAYS int tc_trim(struct __sk_buff *skb, const struct frame *frame)
 	return skb->len > length ? bpf_skb_change_tail(skb, length, 0) : 0;
 }
 
-ALWAYS int tc_ip(struct __sk_buff *skb, struct frame *frame, const struct segments *segments, int v6)
+ALWAYS int tc_ip(struct __sk_buff *skb, struct frame *frame, int v6)
 {
 	__u32 l3 = frame->l3 & OFFSET_MASK, l4 = l3 + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct fo__bpf_entry *in, *to;
+	struct fo__bpf_state *state;
 	struct fo__bpf_flow *flow;
 	struct udphdr *udp;
 	union key key;
@@ -174,15 +168,16 @@ ALWAYS int tc_ip(struct __sk_buff *skb, struct frame *frame, const struct segmen
 	flow = flow_of(&key, v6);
 	if (!flow)
 		return tc_pass(FO__BPF_R_NO_FLOW);
-	in = entry_of(flow->in >> 8);
-	to = entry_of(flow->to >> 8);
-	if (!in || !to)
+	state = state_of(flow->number);
+	in = entry_of(flow->in);
+	to = entry_of(flow->how >> 16);
+	if (!state || !in || !to)
 		return tc_pass(FO__BPF_R_NOT_ACTIVE);
-	reason = tc_judge(data, frame, flow, in, to);
+	reason = tc_judge(data, frame, flow, state, in, to);
 	if (reason == FO__BPF_R_TCP_FIN)
-		reason = see_flags(flow, mirror_of(flow, to, frame->proto, v6), frame->tcp_flags);
+		reason = see_flags(state, flow->number, frame->tcp_flags);
 	if (!reason)
-		reason = judge_length(frame, segments, to, v6);
+		reason = judge_length(frame, skb->gso_size, to, v6);
 	if (reason)
 		return tc_pass(reason);
 	if (tc_trim(skb, frame))
@@ -197,16 +192,16 @@ ALWAYS int tc_ip(struct __sk_buff *skb, struct frame *frame, const struct segmen
 		bpf_csum_update(skb, rewrite_ip(data + l3, flow, 1));
 	else
 		rewrite_ip(data + l3, flow, 0);
-	if ((flow->in & FO__BPF_NAT) && tc_l4(skb, l4, frame, flow, v6, zero))
+	if ((flow->how & FO__BPF_HOW_NAT) &&
+	    tc_l4(skb, l4, frame, flow, l4_delta(&key, flow, frame->proto, v6), v6, zero))
 		return tc_lost();
 	if (tc_l2(skb, frame, to, v6))
 		return tc_lost();
-	return tc_send(frame, segments, flow, to, v6);
+	return tc_send(state, to, frame->ip_len);
 }
 
 ALWAYS int tc_run(struct __sk_buff *skb)
 {
-	struct segments segments = {skb->gso_size, skb->gso_segs ? skb->gso_segs : 1};
 	struct frame frame = {0};
 	__u32 headers = skb->len < TC_HEADERS ? skb->len : TC_HEADERS;
 	int reason;
@@ -224,8 +219,7 @@ ALWAYS int tc_run(struct __sk_buff *skb)
 	reason = parse_l2((void *)(long)skb->data, (void *)(long)skb->data_end, skb->len, &frame);
 	if (reason)
 		return tc_pass(reason);
-	return frame.type == bpf_htons(ETH_P_IP) ? tc_ip(skb, &frame, &segments, 0)
-						 : tc_ip(skb, &frame, &segments, 1);
+	return frame.type == bpf_htons(ETH_P_IP) ? tc_ip(skb, &frame, 0) : tc_ip(skb, &frame, 1);
 }
 
 #endif /* FO_BACKENDS_BPF_TC_BPF_H */

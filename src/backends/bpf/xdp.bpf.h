@@ -27,11 +27,11 @@ ALWAYS int xdp_resize(struct xdp_md *ctx, __u32 length, const struct frame *fram
 }
 
 /* All checks but those that moving the frame makes. */
-ALWAYS int xdp_judge(const void *data, const struct frame *frame, struct fo__bpf_flow *flow,
-		     const struct fo__bpf_entry *in, const struct fo__bpf_entry *to, int v6)
+ALWAYS int xdp_judge(const void *data, const struct frame *frame, const struct fo__bpf_flow *flow,
+		     const struct fo__bpf_state *state, const struct fo__bpf_entry *in,
+		     const struct fo__bpf_entry *to, int v6)
 {
-	const struct segments none = {0, 1};
-	int reason = judge_state(data, flow, in, to);
+	int reason = judge_state(data, flow, state, in, to);
 	__u32 port = to->port;
 
 	if (reason)
@@ -40,15 +40,15 @@ ALWAYS int xdp_judge(const void *data, const struct frame *frame, struct fo__bpf
 		return FO__BPF_R_TCP_SYN;
 	if (frame->tcp_flags)
 		return FO__BPF_R_TCP_FIN; /* the caller looks closer */
-	reason = judge_length(frame, &none, to, v6);
+	reason = judge_length(frame, 0, to, v6);
 	if (reason)
 		return reason;
 	return bpf_map_lookup_elem(&devices, &port) ? FO__BPF_R_NONE : FO__BPF_R_EGRESS_DOWN;
 }
 
-ALWAYS int xdp_send(struct fo__bpf_flow *flow, const struct fo__bpf_entry *to, __u32 ip_len)
+ALWAYS int xdp_send(struct fo__bpf_state *state, const struct fo__bpf_entry *to, __u32 ip_len)
 {
-	count_forwarded(flow, 1, ip_len);
+	count_forwarded(state, ip_len);
 	return bpf_redirect_map(&devices, to->port, XDP_DROP);
 }
 
@@ -72,6 +72,7 @@ ALWAYS int xdp_ip(struct xdp_md *ctx, __u32 length, struct frame *frame, int v6)
 {
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end, *ip, *l4;
 	struct fo__bpf_entry *in, *to;
+	struct fo__bpf_state *state;
 	struct fo__bpf_flow *flow;
 	union key key;
 	int reason = key_of(data, end, ctx->ingress_ifindex, frame, &key, v6);
@@ -82,13 +83,14 @@ ALWAYS int xdp_ip(struct xdp_md *ctx, __u32 length, struct frame *frame, int v6)
 	flow = flow_of(&key, v6);
 	if (!flow)
 		return xdp_pass(FO__BPF_R_NO_FLOW);
-	in = entry_of(flow->in >> 8);
-	to = entry_of(flow->to >> 8);
-	if (!in || !to)
+	state = state_of(flow->number);
+	in = entry_of(flow->in);
+	to = entry_of(flow->how >> 16);
+	if (!state || !in || !to)
 		return xdp_pass(FO__BPF_R_NOT_ACTIVE);
-	reason = xdp_judge(data, frame, flow, in, to, v6);
+	reason = xdp_judge(data, frame, flow, state, in, to, v6);
 	if (reason == FO__BPF_R_TCP_FIN)
-		reason = see_flags(flow, mirror_of(flow, to, frame->proto, v6), frame->tcp_flags);
+		reason = see_flags(state, flow->number, frame->tcp_flags);
 	if (reason)
 		return xdp_pass(reason);
 	n = to->header_len & 31;
@@ -100,11 +102,12 @@ ALWAYS int xdp_ip(struct xdp_md *ctx, __u32 length, struct frame *frame, int v6)
 	l4 = ip + (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
 	if (l4 + L4_MIN > end || data + 30 > end)
 		return xdp_lost();
-	if ((flow->in & FO__BPF_NAT) && rewrite_l4(l4, end, frame->proto, flow))
+	if ((flow->how & FO__BPF_HOW_NAT) &&
+	    rewrite_l4(l4, end, frame->proto, flow, l4_delta(&key, flow, frame->proto, v6)))
 		return xdp_lost();
 	rewrite_ip(ip, flow, v6);
 	write_l2(data, to, n, frame->ip_len, v6);
-	return xdp_send(flow, to, frame->ip_len);
+	return xdp_send(state, to, frame->ip_len);
 }
 
 ALWAYS int xdp_run(struct xdp_md *ctx, __u32 length)
