@@ -193,6 +193,7 @@ struct fo_caps {
 	uint32_t max_workers;        /* 0 without FO_CAP_WORKER */
 	uint32_t stats_flags;        /* FO_STATS_INCLUDES_SLOW, _GRO_AGGREGATED, _L2_MIXED: what is true of all its counters */
 	char text[160];              /* what a person should know about this backend here */
+	char choice[400];            /* of a table: why "auto" took this backend and none before it; empty when it was named */
 };
 
 /* ---- Tables --------------------------------------------------------------------------------------- */
@@ -249,7 +250,9 @@ struct fo_table_options {
 #define FO_TABLE_ALLOW_FOREIGN (1u << 3) /* share devices with flow tables of others */
 
 /* fo_table_create - open a table on a backend.
- * @opts: see struct fo_table_options; "auto" takes the first backend that has all of needs.
+ * @opts: see struct fo_table_options; "auto" takes the first backend that has all of needs, and fo_caps.choice says why:
+ *        hardware by nft, hardware by tc, bpf, nft in software, soft, as far as the devices allow, they are built in, and
+ *        flags have the consents that each asks for; registered ones by their ranks.
  * @out:  the table.
  *
  * -EINVAL an option is wrong; -ENOENT no backend of that name; -EOPNOTSUPP the backend (or, for auto, every

@@ -312,6 +312,8 @@ static int serve_until_signal(struct serve *serve, struct serve_options *o)
 	       o->socket);
 	if (serve->caps.text[0] != '\0')
 		printf("fo-demo: %s\n", serve->caps.text);
+	if (serve->caps.choice[0] != '\0')
+		printf("fo-demo: %s\n", serve->caps.choice);
 	status = out_finish(DEMO_OK);
 	if (status == DEMO_OK)
 		status = run(serve);

@@ -318,7 +318,8 @@ static int nft_sync(void *priv)
 const struct fo_backend fo__backend_nft = {
 	.size = sizeof(struct fo_backend),
 	.abi = FO_BACKEND_ABI,
-	.rank = 50,
+	.rank = FO_RANK_NFT,
+	.hardware_rank = FO_RANK_NFT_HARDWARE,
 	.name = "nft",
 	.probe = nft_probe,
 	.create = nft_create,
