@@ -110,6 +110,7 @@ enum fo_reason {
 	FO_R_STALLED = 92,       /* a worker has been inside fo_worker_run() for too long */
 	FO_R_CALL_ORDER = 93,    /* the call is not allowed now (from this callback, after destroy) */
 	FO_R_NOT_ESTABLISHED = 94, /* the kernel's conntrack does not know the connection, or not both ways yet */
+	FO_R_NOT_IN_HARDWARE = 95, /* the driver did not take it, or one direction only, or that cannot be told */
 	FO_R_MAX = 96
 };
 
@@ -248,6 +249,7 @@ struct fo_table_options {
 #define FO_TABLE_PERSIST       (1u << 1) /* flows outlive the process (FO_CAP_PERSIST), and come back with the next one */
 #define FO_TABLE_ACCEPT_LINGER (1u << 2) /* the caller accepts what FO_CAP_CRASH_LINGERS says */
 #define FO_TABLE_ALLOW_FOREIGN (1u << 3) /* share devices with flow tables of others */
+#define FO_TABLE_KILL_CONNTRACK (1u << 4) /* without FO_CAP_DELETE_KEEPS_CT: flows with NAT too, whose connections a delete breaks */
 
 /* fo_table_create - open a table on a backend.
  * @opts: see struct fo_table_options; "auto" takes the first backend that has all of needs, and fo_caps.choice says why:

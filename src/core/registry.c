@@ -320,43 +320,46 @@ static const char *in_hardware(const struct offer *offer)
 	return offer->needs & FO_CAP_HARDWARE ? " in hardware" : "";
 }
 
-/* Append "; NAME why not" to the story of the search. */
-static size_t tell(char *story, size_t size, size_t used, const struct offer *offer,
-		   const struct fo_table_options *opts, const struct fo_caps *caps,
-		   const struct fo_error *why)
+struct story {
+	char text[sizeof(((struct fo__choice *)NULL)->why)];
+	size_t used;
+};
+
+/* Append "; NAME why not". */
+static void tell(struct story *story, const struct offer *offer, const struct fo_table_options *opts,
+		 const struct fo_caps *caps, const struct fo_error *why)
 {
-	const char *apart = used ? ";" : "";
+	char *at = story->text + story->used;
+	size_t room = sizeof(story->text) - story->used;
+	const char *apart = story->used ? ";" : "", *where = in_hardware(offer);
 	char names[96];
 	int n;
 
-	/* What has kept a backend from its hardware and from the rest is told once. */
-	if (used >= size ||
-	    (!offer->needs && offer->backend->hardware_rank && why->text[0] && strstr(story, why->text)))
-		return used;
 	if (why->reason == FO_R_NEEDS && lacks(opts, caps))
-		n = snprintf(story + used, size - used, "%s %s%s lacks %s", apart, caps->backend,
-			     in_hardware(offer), fo__caps_text(lacks(opts, caps), names, sizeof(names)));
+		n = snprintf(at, room, "%s %s%s lacks %s", apart, caps->backend, where,
+			     fo__caps_text(lacks(opts, caps), names, sizeof(names)));
 	else
-		n = snprintf(story + used, size - used, "%s %s%s: %s", apart, caps->backend,
-			     in_hardware(offer), why->text);
-	return n > 0 ? used + (size_t)n : used;
+		n = snprintf(at, room, "%s %s%s: %s", apart, caps->backend, where, why->text);
+	if (n > 0)
+		story->used += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static void take(struct fo__choice *out, const struct offer *offer, uint64_t needs, const char *story)
+static void take(struct fo__choice *out, const struct offer *offer, uint64_t needs, const struct story *story)
 {
 	out->backend = offer->backend;
 	out->needs = needs;
-	(void)snprintf(out->why, sizeof(out->why), "auto took %s%s%s%s", offer->backend->name,
-		       in_hardware(offer), *story ? "; before it:" : ", the first that it asked", story);
+	(void)snprintf(out->why, sizeof(out->why), "auto took %s%s%s%.300s", offer->backend->name,
+		       in_hardware(offer), story->used ? "; before it:" : ", the first that it asked",
+		       story->text);
 }
 
 static int choose_auto(const struct fo_table_options *opts, struct fo__choice *out, struct fo_error *err)
 {
+	/* All that was asked; and without offers of hardware, which nobody needs who did not ask for it. */
+	struct story all = {.used = 0}, needed = {.used = 0};
 	enum fo_reason reason = FO_R_NO_BACKEND;
-	char story[sizeof(out->why)] = "";
 	struct offer offer = {.backend = NULL};
 	uint64_t tried = 0;
-	size_t used = 0;
 	int i;
 
 	while ((i = next_by_rank(tried, &offer)) >= 0) {
@@ -370,16 +373,18 @@ static int choose_auto(const struct fo_table_options *opts, struct fo__choice *o
 		if (opts->max_workers)
 			wanted.needs |= FO_CAP_WORKER;
 		if (!ask(offer.backend, &wanted, &caps, &why)) {
-			take(out, &offer, wanted.needs & ~opts->needs, story);
+			take(out, &offer, wanted.needs & ~opts->needs, &all);
 			return 0;
 		}
 		if (why.reason == FO_R_NEEDS)
 			reason = FO_R_NEEDS;
-		used = tell(story, sizeof(story), used, &offer, &wanted, &caps, &why);
+		tell(&all, &offer, &wanted, &caps, &why);
+		if (!(offer.needs & ~opts->needs))
+			tell(&needed, &offer, &wanted, &caps, &why);
 	}
 	return fo__fail(err, -EOPNOTSUPP, reason, FO_STAGE_RESOLVE,
 			reason == FO_R_NEEDS ? "needs" : "backend", "no backend fits:%s",
-			used ? story : " none is built in or registered");
+			needed.used ? needed.text : " none is built in or registered");
 }
 
 int fo__backend_choose(const struct fo_table_options *opts, struct fo__choice *out, struct fo_error *err)

@@ -18,8 +18,19 @@ for ns in "$c" "$r" "$s"; do
 	ip netns add "$ns"
 	ip -n "$ns" link set lo up
 done
-ip link add c0 netns "$r" type veth peer name eth netns "$c"
-ip link add s0 netns "$r" type veth peer name eth netns "$s"
+# FO_WORLD_HARDWARE=nic or ppe: the router's ports are those of the simulated hardware, the module FO_HWSIM (tests/hwsim).
+if [ -n "${FO_WORLD_HARDWARE:-}" ]; then
+	if [ -e /sys/module/fo_hwsim ]; then rmmod fo_hwsim; fi
+	insmod "$FO_HWSIM" ports=2 personality="$FO_WORLD_HARDWARE"
+	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+	ip link set fo0 netns "$r" name c0
+	ip link set fo1 netns "$r" name s0
+	ip link set cable0 netns "$c" name eth
+	ip link set cable1 netns "$s" name eth
+else
+	ip link add c0 netns "$r" type veth peer name eth netns "$c"
+	ip link add s0 netns "$r" type veth peer name eth netns "$s"
+fi
 
 side() { # side NAMESPACE ROUTER-DEVICE NET: addresses and routes of one side
 	ip -n "$1" link set eth up
