@@ -62,9 +62,14 @@ static int load(struct net *net)
 	return rc;
 }
 
-/* From the namespace where this thread is to another, by this name and, unless it is 0, number. */
-static int move(struct net *net, const char *from, int namespace_fd, const char *name, uint32_t number)
+/* A neighbour's end takes frames as long as the hardware does. */
+#define CABLE_MTU 9000u
+
+/* From the namespace where this thread is to another, to be what make_wires() would have made there. */
+static int move(struct net *net, const char *from, int namespace_fd, const char *name, uint32_t port,
+		int is_cable)
 {
+	const uint8_t mac[6] = {0x02, 0xf0, 0, 0, (uint8_t)port, is_cable ? 2 : 1};
 	union {
 		struct nlmsghdr header;
 		char room[512];
@@ -77,10 +82,14 @@ static int move(struct net *net, const char *from, int namespace_fd, const char 
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
 	link = mnl_nlmsg_put_extra_header(nlh, sizeof(*link));
 	link->ifi_index = (int)if_nametoindex(from);
+	link->ifi_flags = link->ifi_change = IFF_UP;
 	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)namespace_fd);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	if (number)
-		mnl_attr_put_u32(nlh, IFLA_NEW_IFINDEX, number);
+	mnl_attr_put(nlh, IFLA_ADDRESS, sizeof(mac), mac);
+	if (is_cable)
+		mnl_attr_put_u32(nlh, IFLA_MTU, CABLE_MTU);
+	else
+		mnl_attr_put_u32(nlh, IFLA_NEW_IFINDEX, port);
 	if (fd >= 0 && send(fd, nlh, nlh->nlmsg_len, 0) == (ssize_t)nlh->nlmsg_len &&
 	    recv(fd, &buffer, sizeof(buffer), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(struct nlmsgerr)) &&
 	    nlh->nlmsg_type == NLMSG_ERROR)
@@ -101,11 +110,11 @@ static int move_ports(struct net *net)
 
 		snprintf(from, sizeof(from), "fo%u", i);
 		snprintf(name, sizeof(name), "p%u", net->port[i]);
-		rc = move(net, from, net->router, name, net->port[i]);
+		rc = move(net, from, net->router, name, net->port[i], 0);
 		snprintf(from, sizeof(from), "cable%u", i);
 		snprintf(name, sizeof(name), "w%u", net->port[i]);
 		if (!rc)
-			rc = move(net, from, net->wires, name, 0);
+			rc = move(net, from, net->wires, name, net->port[i], 1);
 	}
 	return rc;
 }
