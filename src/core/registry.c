@@ -368,6 +368,9 @@ static int choose_auto(const struct fo_table_options *opts, struct fo__choice *o
 		struct fo_caps caps;
 
 		tried |= UINT64_C(1) << i;
+		/* Who needs hardware has asked the same already. */
+		if ((opts->needs & FO_CAP_HARDWARE) && !offer.needs && offer.backend->hardware_rank)
+			continue;
 		wanted.needs |= offer.needs;
 		/* Whoever asks for workers has packets to give them. */
 		if (opts->max_workers)
