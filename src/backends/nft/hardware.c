@@ -228,11 +228,12 @@ void fo__nft_drain(struct fo__nft *nft)
 		return;
 	end_dump(nft);
 	while (left_until(end)) {
-		if (drain_pass(&draining))
-			return;
+		int rc = drain_pass(&draining);
+
 		if (draining.killed)
 			due = real_ms() + FO__NFT_LET_GO_MS;
-		if (!draining.found && !left_until(due))
+		/* Of an interrupted dump, what is missing proves nothing. */
+		if (rc != -EINTR && !draining.found && !left_until(due))
 			return;
 		(void)nanosleep(&pause, NULL);
 	}
