@@ -29,6 +29,13 @@ extern "C" {
 
 #define FO_BACKEND_ABI 1u
 
+/* The library's own ranks: "auto" tries higher ones first, of equals the one that was there first. */
+#define FO_RANK_SOFT         0u
+#define FO_RANK_NFT          50u
+#define FO_RANK_BPF          60u
+#define FO_RANK_TC_HARDWARE  110u
+#define FO_RANK_NFT_HARDWARE 120u
+
 /* Returned by flow_add and flow_del: accepted, the outcome comes by state(), refused() or removed(). */
 #define FO_BACKEND_PENDING 1
 
@@ -115,7 +122,7 @@ struct fo_backend_config {
 struct fo_backend {
 	size_t size;
 	uint32_t abi;          /* FO_BACKEND_ABI */
-	uint32_t rank;         /* "auto" tries higher ranks first; soft is 0, hardware 100 and more */
+	uint32_t rank;         /* among FO_RANK_: "auto" tries higher ones first; hardware 100 and more */
 	const char *name;      /* at most 15 characters, [a-z0-9_-] */
 
 	/* What could be done here with these options (may be NULL). Creates nothing. 0, or -errno with err saying why not. */
@@ -170,6 +177,11 @@ struct fo_backend {
 	/* (opt, FO_CAP_POLICY) called before flow_del when it is the caller who deletes: no policy may take this connection again.
 	 * 0 for flows that no policy took; -errno: the delete is refused. */
 	int (*flow_forbid)(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err);
+
+	/* (opt) A second rank, for a backend that works in hardware when it is asked to: at this one "auto" asks it with
+	 * FO_CAP_HARDWARE in options->needs, at rank without. 0: it is asked once, at rank. */
+	uint32_t hardware_rank;
+	uint32_t reserved;
 };
 
 /* fo_backend_register - make a backend known to fo_table_create(), fo_backend_name() and "auto".

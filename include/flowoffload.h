@@ -110,6 +110,7 @@ enum fo_reason {
 	FO_R_STALLED = 92,       /* a worker has been inside fo_worker_run() for too long */
 	FO_R_CALL_ORDER = 93,    /* the call is not allowed now (from this callback, after destroy) */
 	FO_R_NOT_ESTABLISHED = 94, /* the kernel's conntrack does not know the connection, or not both ways yet */
+	FO_R_NOT_IN_HARDWARE = 95, /* the driver did not take it, or one direction only, or that cannot be told */
 	FO_R_MAX = 96
 };
 
@@ -193,6 +194,7 @@ struct fo_caps {
 	uint32_t max_workers;        /* 0 without FO_CAP_WORKER */
 	uint32_t stats_flags;        /* FO_STATS_INCLUDES_SLOW, _GRO_AGGREGATED, _L2_MIXED: what is true of all its counters */
 	char text[160];              /* what a person should know about this backend here */
+	char choice[400];            /* of a table: why "auto" took this backend and none before it; empty when it was named */
 };
 
 /* ---- Tables --------------------------------------------------------------------------------------- */
@@ -247,9 +249,12 @@ struct fo_table_options {
 #define FO_TABLE_PERSIST       (1u << 1) /* flows outlive the process (FO_CAP_PERSIST), and come back with the next one */
 #define FO_TABLE_ACCEPT_LINGER (1u << 2) /* the caller accepts what FO_CAP_CRASH_LINGERS says */
 #define FO_TABLE_ALLOW_FOREIGN (1u << 3) /* share devices with flow tables of others */
+#define FO_TABLE_KILL_CONNTRACK (1u << 4) /* without FO_CAP_DELETE_KEEPS_CT: flows with NAT too, whose connections a delete breaks */
 
 /* fo_table_create - open a table on a backend.
- * @opts: see struct fo_table_options; "auto" takes the first backend that has all of needs.
+ * @opts: see struct fo_table_options; "auto" takes the first backend that has all of needs, and fo_caps.choice says why:
+ *        hardware by nft, hardware by tc, bpf, nft in software, soft, as far as the devices allow, they are built in, and
+ *        flags have the consents that each asks for; registered ones by their ranks.
  * @out:  the table.
  *
  * -EINVAL an option is wrong; -ENOENT no backend of that name; -EOPNOTSUPP the backend (or, for auto, every

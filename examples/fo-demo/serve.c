@@ -34,6 +34,9 @@ static const char usage_text[] =
 	"      --allow-sysctl     the backend may change the sysctls it needs; 'stats' tells which it did\n"
 	"      --allow-foreign    share the devices with flow tables of others\n"
 	"      --accept-linger    flows may outlive a crash, where the backend works so\n"
+	"      --hardware         only what forwards in hardware will do\n"
+	"      --kill-conntrack   deletes may end conntrack's entries, and NAT with them, where hardware "
+	"needs it\n"
 	"      --bpf-attach HOW   backend bpf: xdp, xdp-generic, tc or clsact; default: what each device "
 	"does best\n"
 	"      --no-conntrack     backend bpf: the slow path is not this kernel's\n"
@@ -47,6 +50,8 @@ enum option_key {
 	KEY_SYSCTL,
 	KEY_FOREIGN,
 	KEY_LINGER,
+	KEY_HARDWARE,
+	KEY_KILL,
 	KEY_SOCKET,
 	KEY_ATTACH,
 	KEY_NO_CONNTRACK
@@ -62,6 +67,8 @@ static const struct option longs[] = {
 	{"allow-sysctl", no_argument, NULL, KEY_SYSCTL},
 	{"allow-foreign", no_argument, NULL, KEY_FOREIGN},
 	{"accept-linger", no_argument, NULL, KEY_LINGER},
+	{"hardware", no_argument, NULL, KEY_HARDWARE},
+	{"kill-conntrack", no_argument, NULL, KEY_KILL},
 	{"bpf-attach", required_argument, NULL, KEY_ATTACH},
 	{"no-conntrack", no_argument, NULL, KEY_NO_CONNTRACK},
 	{"socket", required_argument, NULL, KEY_SOCKET},
@@ -139,6 +146,12 @@ static bool read_option(int key, struct serve_options *o)
 		return true;
 	case KEY_LINGER:
 		o->table.flags |= FO_TABLE_ACCEPT_LINGER;
+		return true;
+	case KEY_HARDWARE:
+		o->table.needs |= FO_CAP_HARDWARE;
+		return true;
+	case KEY_KILL:
+		o->table.flags |= FO_TABLE_KILL_CONNTRACK;
 		return true;
 	case KEY_ATTACH:
 		o->table.backend_options = &o->bpf;
@@ -312,6 +325,8 @@ static int serve_until_signal(struct serve *serve, struct serve_options *o)
 	       o->socket);
 	if (serve->caps.text[0] != '\0')
 		printf("fo-demo: %s\n", serve->caps.text);
+	if (serve->caps.choice[0] != '\0')
+		printf("fo-demo: %s\n", serve->caps.choice);
 	status = out_finish(DEMO_OK);
 	if (status == DEMO_OK)
 		status = run(serve);

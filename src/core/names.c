@@ -75,6 +75,9 @@ static const struct words reasons[FO_R_MAX] = {
 	[FO_R_STALLED] = {"stalled", "a worker has been inside one run for too long"},
 	[FO_R_CALL_ORDER] = {"call-order", "the call is not allowed at this moment"},
 	[FO_R_NOT_ESTABLISHED] = {"not-established", "conntrack does not know the connection both ways"},
+	[FO_R_NOT_IN_HARDWARE] =
+		{"not-in-hardware",
+		 "the driver did not take it, or one direction only, or that cannot be told"},
 };
 
 static const char *const stages[] = {

@@ -176,6 +176,7 @@ static void make_whole(const struct fo_backend *backend, struct fo_caps *caps)
 	memset(caps->backend, 0, sizeof(caps->backend));
 	(void)snprintf(caps->backend, sizeof(caps->backend), "%s", backend->name);
 	caps->text[sizeof(caps->text) - 1] = '\0';
+	memset(caps->choice, 0, sizeof(caps->choice));
 	caps->stats_flags &= FO_STATS_INCLUDES_SLOW | FO_STATS_GRO_AGGREGATED | FO_STATS_L2_MIXED;
 }
 
@@ -274,74 +275,122 @@ static int unknown_name(const char *name, struct fo_error *err)
 			"backend \"%.20s\" does not exist; there are: %s", name, used ? names : "none");
 }
 
-/* The highest rank not tried yet, the first of equals; its number, or -1. */
-static int next_by_rank(uint32_t tried)
-{
+/* One way to ask a backend: at its rank, or at its hardware_rank. */
+struct offer {
 	const struct fo_backend *backend;
-	uint32_t rank = 0;
+	uint64_t needs; /* what it is asked for beside the caller's */
+	uint32_t rank;
+};
+
+/* The i-th of all, two a backend; 0: there is no such backend. An offer without a backend is none. */
+static int offer_at(unsigned int i, struct offer *out)
+{
+	const struct fo_backend *backend = fo__backend_at(i / 2);
+
+	if (!backend)
+		return 0;
+	*out = (struct offer){backend, 0, backend->rank};
+	if (i % 2) {
+		out->needs = FO_CAP_HARDWARE;
+		out->rank = backend->hardware_rank;
+		if (!backend->hardware_rank)
+			out->backend = NULL;
+	}
+	return 1;
+}
+
+/* The highest rank not tried yet, the first of equals; its number, or -1. */
+static int next_by_rank(uint64_t tried, struct offer *out)
+{
+	struct offer offer = {.backend = NULL};
 	int best = -1;
 	unsigned int i;
 
-	for (i = 0; i < 32 && (backend = fo__backend_at(i)) != NULL; i++) {
-		if ((tried >> i & 1) || (best >= 0 && backend->rank <= rank))
+	for (i = 0; i < 64 && offer_at(i, &offer); i++) {
+		if (!offer.backend || (tried >> i & 1) || (best >= 0 && offer.rank <= out->rank))
 			continue;
 		best = (int)i;
-		rank = backend->rank;
+		*out = offer;
 	}
 	return best;
 }
 
-/* Append "; NAME why" to the story of an unsuccessful search. */
-static size_t tell(char *story, size_t size, size_t used, const struct fo_table_options *opts,
-		   const struct fo_caps *caps, const struct fo_error *why)
+static const char *in_hardware(const struct offer *offer)
 {
+	return offer->needs & FO_CAP_HARDWARE ? " in hardware" : "";
+}
+
+struct story {
+	char text[sizeof(((struct fo__choice *)NULL)->why)];
+	size_t used;
+};
+
+/* Append "; NAME why not". */
+static void tell(struct story *story, const struct offer *offer, const struct fo_table_options *opts,
+		 const struct fo_caps *caps, const struct fo_error *why)
+{
+	char *at = story->text + story->used;
+	size_t room = sizeof(story->text) - story->used;
+	const char *apart = story->used ? ";" : "", *where = in_hardware(offer);
 	char names[96];
 	int n;
 
-	if (used >= size)
-		return used;
-	if (why->reason == FO_R_NEEDS)
-		n = snprintf(story + used, size - used, "%s %s lacks %s", used ? ";" : "", caps->backend,
+	if (why->reason == FO_R_NEEDS && lacks(opts, caps))
+		n = snprintf(at, room, "%s %s%s lacks %s", apart, caps->backend, where,
 			     fo__caps_text(lacks(opts, caps), names, sizeof(names)));
 	else
-		n = snprintf(story + used, size - used, "%s %s: %s", used ? ";" : "", caps->backend,
-			     why->text);
-	return n > 0 ? used + (size_t)n : used;
+		n = snprintf(at, room, "%s %s%s: %s", apart, caps->backend, where, why->text);
+	if (n > 0)
+		story->used += (size_t)n < room ? (size_t)n : room - 1;
 }
 
-static int choose_auto(const struct fo_table_options *opts, const struct fo_backend **out,
-		       struct fo_error *err)
+static void take(struct fo__choice *out, const struct offer *offer, uint64_t needs, const struct story *story)
 {
+	out->backend = offer->backend;
+	out->needs = needs;
+	(void)snprintf(out->why, sizeof(out->why), "auto took %s%s%s%.300s", offer->backend->name,
+		       in_hardware(offer), story->used ? "; before it:" : ", the first that it asked",
+		       story->text);
+}
+
+static int choose_auto(const struct fo_table_options *opts, struct fo__choice *out, struct fo_error *err)
+{
+	/* All that was asked; and without offers of hardware, which nobody needs who did not ask for it. */
+	struct story all = {.used = 0}, needed = {.used = 0};
 	enum fo_reason reason = FO_R_NO_BACKEND;
-	struct fo_table_options wanted = *opts;
-	char story[sizeof(err->text)] = " none is built in or registered";
-	uint32_t tried = 0;
-	size_t used = 0;
+	struct offer offer = {.backend = NULL};
+	uint64_t tried = 0;
 	int i;
 
-	/* Whoever asks for workers has packets to give them. */
-	if (opts->max_workers)
-		wanted.needs |= FO_CAP_WORKER;
-	while ((i = next_by_rank(tried)) >= 0) {
-		const struct fo_backend *backend = fo__backend_at((unsigned int)i);
+	while ((i = next_by_rank(tried, &offer)) >= 0) {
+		struct fo_table_options wanted = *opts;
 		struct fo_error why = {0};
 		struct fo_caps caps;
 
-		tried |= UINT32_C(1) << i;
-		if (!ask(backend, &wanted, &caps, &why)) {
-			*out = backend;
+		tried |= UINT64_C(1) << i;
+		/* Who needs hardware has asked the same already. */
+		if ((opts->needs & FO_CAP_HARDWARE) && !offer.needs && offer.backend->hardware_rank)
+			continue;
+		wanted.needs |= offer.needs;
+		/* Whoever asks for workers has packets to give them. */
+		if (opts->max_workers)
+			wanted.needs |= FO_CAP_WORKER;
+		if (!ask(offer.backend, &wanted, &caps, &why)) {
+			take(out, &offer, wanted.needs & ~opts->needs, &all);
 			return 0;
 		}
 		if (why.reason == FO_R_NEEDS)
 			reason = FO_R_NEEDS;
-		used = tell(story, sizeof(story), used, &wanted, &caps, &why);
+		tell(&all, &offer, &wanted, &caps, &why);
+		if (!(offer.needs & ~opts->needs))
+			tell(&needed, &offer, &wanted, &caps, &why);
 	}
 	return fo__fail(err, -EOPNOTSUPP, reason, FO_STAGE_RESOLVE,
-			reason == FO_R_NEEDS ? "needs" : "backend", "no backend fits:%s", story);
+			reason == FO_R_NEEDS ? "needs" : "backend", "no backend fits:%s",
+			needed.used ? needed.text : " none is built in or registered");
 }
 
-int fo__backend_choose(const struct fo_table_options *opts, const struct fo_backend **out,
-		       struct fo_error *err)
+int fo__backend_choose(const struct fo_table_options *opts, struct fo__choice *out, struct fo_error *err)
 {
 	const struct fo_backend *backend;
 	struct fo_caps caps;
@@ -354,7 +403,7 @@ int fo__backend_choose(const struct fo_table_options *opts, const struct fo_back
 		return unknown_name(opts->backend, err);
 	rc = ask(backend, opts, &caps, err);
 	if (!rc)
-		*out = backend;
+		*out = (struct fo__choice){.backend = backend};
 	return rc;
 }
 

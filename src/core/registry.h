@@ -23,16 +23,23 @@ const struct fo_backend *fo__backend_at(unsigned int i);
 /* fo__backend_find - by name; NULL when there is none. */
 const struct fo_backend *fo__backend_find(const char *name);
 
+/* What fo__backend_choose() took. */
+struct fo__choice {
+	const struct fo_backend *backend;
+	uint64_t
+		needs; /* what the table needs beyond its options: by "auto" it is held to what was offered */
+	char why[sizeof(((struct fo_caps *)NULL)->choice)]; /* for fo_caps.choice */
+};
+
 /* fo__backend_choose - the backend for a table.
  * @opts: checked by fo__check_options(). opts->backend NULL or "auto": the one of the highest rank
- *        that probes well and can do all of opts->needs (of equal ranks the one that comes first);
- *        otherwise that name.
+ *        that probes well and can do all of opts->needs (of equal ranks the one that comes first),
+ *        a backend with a hardware_rank being asked twice; otherwise that name.
  *
  * -ENOENT no such name (the text lists those there are); -EOPNOTSUPP a need is missing (the text
  * says which, for auto per backend); or what the probe of the named one returned.
  */
-int fo__backend_choose(const struct fo_table_options *opts, const struct fo_backend **out,
-		       struct fo_error *err);
+int fo__backend_choose(const struct fo_table_options *opts, struct fo__choice *out, struct fo_error *err);
 
 /* fo__settle_caps - hold the caps that a backend's probe() or create() filled to the contract:
  * whole, under its own name, no FO_CAP_WORKER but the library's own, and all that opts need (NULL:

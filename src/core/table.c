@@ -150,7 +150,7 @@ static int open_backend(struct fo_table *table, const struct fo_table_options *o
 int fo_table_create(const struct fo_table_options *opts, struct fo_table **out, struct fo_error *err)
 {
 	struct fo_table_options options;
-	const struct fo_backend *backend;
+	struct fo__choice choice;
 	struct fo_flowtable *store;
 	struct fo_table *table = NULL;
 	int code = fo__check_options(opts, &options, err);
@@ -159,7 +159,7 @@ int fo_table_create(const struct fo_table_options *opts, struct fo_table **out, 
 		code = fo__fail(err, -EINVAL, FO_R_ARGUMENT, FO_STAGE_VALIDATE, "out",
 				"out is NULL: pass where the table goes");
 	if (!code)
-		code = fo__backend_choose(&options, &backend, err);
+		code = fo__backend_choose(&options, &choice, err);
 	if (!code)
 		code = open_store(&options, &store, err);
 	if (code)
@@ -167,10 +167,13 @@ int fo_table_create(const struct fo_table_options *opts, struct fo_table **out, 
 	code = allocate(store, &options, &table, err);
 	if (code)
 		goto no_table;
-	table->backend = backend;
+	table->backend = choice.backend;
+	/* A backend that can do more than one thing does what it was chosen for. */
+	options.needs |= choice.needs;
 	code = open_backend(table, &options, err);
 	if (code)
 		goto no_backend;
+	memcpy(table->caps.choice, choice.why, sizeof(table->caps.choice));
 	*out = table;
 	return 0;
 

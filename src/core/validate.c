@@ -14,7 +14,8 @@
 
 #define STALL_DEFAULT_MS 1000u
 #define TABLE_FLAGS                                                                                          \
-	(FO_TABLE_ALLOW_SYSCTL | FO_TABLE_PERSIST | FO_TABLE_ACCEPT_LINGER | FO_TABLE_ALLOW_FOREIGN)
+	(FO_TABLE_ALLOW_SYSCTL | FO_TABLE_PERSIST | FO_TABLE_ACCEPT_LINGER | FO_TABLE_ALLOW_FOREIGN |        \
+	 FO_TABLE_KILL_CONNTRACK)
 #define MATCH_ALL                                                                                            \
 	(FO_MATCH_TAG | FO_MATCH_PORT | FO_MATCH_L3_DEV | FO_MATCH_MAC | FO_MATCH_PREFIX | FO_MATCH_SCOPE |  \
 	 FO_MATCH_PROTO | FO_MATCH_STATE | FO_MATCH_ADJ)

@@ -186,6 +186,12 @@ unsigned int env_know(struct env *env, const struct fo_flow *flow, fo_flow_id id
 	return n;
 }
 
+int env_short_cut(const struct env *env, unsigned int state)
+{
+	return state == FO_STATE_ACTIVE || state == FO_STATE_HARDWARE ||
+	       (state == FO_STATE_PARTIAL && (env->caps.can & FO_CAP_HARDWARE));
+}
+
 unsigned int env_add(struct env *env, const struct fo_flow *flow)
 {
 	fo_flow_id id = 0;
@@ -199,7 +205,7 @@ unsigned int env_add(struct env *env, const struct fo_flow *flow)
 	env_settle(env);
 	FO_INIT(&info);
 	OK(env, fo_flow_get(env->table, id, &info, &env->err));
-	if (info.state != FO_STATE_ACTIVE && info.state != FO_STATE_HARDWARE)
+	if (!env_short_cut(env, info.state))
 		FAIL("the flow was added, but is %s (%s)", fo_state_name(info.state),
 		     fo_reason_name(info.reason));
 	return n;

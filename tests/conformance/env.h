@@ -62,6 +62,8 @@ const struct fo_adj *env_adj_of(const struct env *env, fo_adj_id id);
 /* Add to the table and the model, wait until it is in the short cut. Returns the index of flow
  * and id. */
 unsigned int env_add(struct env *env, const struct fo_flow *flow);
+/* Does this state say so? What hardware does with a flow may take longer to be proven than a case does: PARTIAL. */
+int env_short_cut(const struct env *env, unsigned int state);
 /* A side as the rig can have it: its devices made, its l3_dev set. */
 void env_prepare_side(struct env *env, struct fo_adj *adj);
 /* Flow n goes by these sides from now on: where the rig has a slow path, that knows it first. */

@@ -126,7 +126,7 @@ struct rig {
 extern const struct rig *const rig_list[];
 extern const struct rig rig_soft;
 extern const struct rig rig_npu;
-extern const struct rig rig_nft;
+extern const struct rig rig_nft, rig_nft_nic, rig_nft_ppe;
 extern const struct rig rig_bpf_tc, rig_bpf_xdp, rig_bpf_generic;
 
 #endif /* CONFORMANCE_RIG_H */

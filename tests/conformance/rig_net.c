@@ -92,7 +92,8 @@ static int probe(struct net *net, const struct fo_table_options *wanted)
 	options.n_ports = wanted->n_ports;
 	options.port_stride = wanted->port_stride;
 	options.netns_fd = net->router;
-	options.flags = FO_TABLE_ALLOW_SYSCTL;
+	options.flags = FO_TABLE_ALLOW_SYSCTL | wanted->flags;
+	options.needs = wanted->needs;
 	options.backend_options = wanted->backend_options;
 	if (!fo_backend_probe(net->backend, &options, &caps, &err))
 		return 0;
@@ -101,7 +102,7 @@ static int probe(struct net *net, const struct fo_table_options *wanted)
 }
 
 static int open_with(void **state, struct fo_table_options *options, const char *backend,
-		     int (*router)(struct net *net), char *why, size_t why_size)
+		     const char *personality, int (*router)(struct net *net), char *why, size_t why_size)
 {
 	struct net *net = calloc(1, sizeof(*net));
 
@@ -110,6 +111,7 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 		return -1;
 	}
 	net->backend = backend;
+	net->personality = personality;
 	net->home = net->router = net->wires = net->arrivals = net->tap = net->rtnetlink = -1;
 	net->rulesets = net->conntrack = -1;
 	take_ports(net, options);
@@ -133,13 +135,19 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size)
 {
-	return open_with(state, options, backend, net_router_open, why, why_size);
+	return open_with(state, options, backend, NULL, net_router_open, why, why_size);
+}
+
+int net_open_hardware(void **state, struct fo_table_options *options, const char *backend,
+		      const char *personality, char *why, size_t why_size)
+{
+	return open_with(state, options, backend, personality, net_router_open, why, why_size);
 }
 
 int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
 		  size_t why_size)
 {
-	return open_with(state, options, backend, net_tap_open, why, why_size);
+	return open_with(state, options, backend, NULL, net_tap_open, why, why_size);
 }
 
 int net_attach(void *state, struct fo_table *table, char *why, size_t why_size)
@@ -227,14 +235,20 @@ int net_inject(void *state, const struct rig_packet *in, struct rig_result *out,
 		return -1;
 	}
 	for (i = 0; i < n; i++) {
-		if (!has_port(net, in[i].in_port)) {
-			net->tapped = 0;
-			net->n_out = 0;
-		} else if (net_carry(net, &in[i])) {
+		unsigned long before = 0, after = 0;
+
+		if ((net->personality && net_hardware_counter(net, "forwarded", &before)) ||
+		    (has_port(net, in[i].in_port) && net_carry(net, &in[i])) ||
+		    (net->personality && net_hardware_counter(net, "forwarded", &after))) {
 			fprintf(stderr, "rig: %s\n", net->why);
 			return -1;
 		}
+		if (!has_port(net, in[i].in_port))
+			net->tapped = net->n_out = 0;
 		take_result(net, &in[i], &out[i], &net->results[i]);
+		if (net->personality && out[i].verdict == FO_FORWARD && after != before + 1)
+			snprintf(out[i].violation, sizeof(out[i].violation),
+				 "it took the short cut, but not that of the hardware");
 	}
 	return 0;
 }

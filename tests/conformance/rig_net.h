@@ -9,6 +9,7 @@
  * rig_net_wire.c     raw sockets at the neighbours' ends; the tap behind the short cut
  * rig_net_router.c   what makes the slow path do what a flow says: marks, routes, NAT, and real packets first
  * rig_net_kernel.c   what the kernel says of the short cut: conntrack's bit, flowtables made anew
+ * rig_net_hardware.c  ports of the simulated hardware (tests/hwsim) in the place of veth pairs
  *
  * A rig of one backend (rig_nft.c, rig_bpf.c) adds a name and what that backend must have.
  * */
@@ -54,8 +55,9 @@ struct net_frame {
 
 struct net {
 	const char *backend;
-	int home;   /* the namespace that this process came from */
-	int router; /* namespaces */
+	const char *personality; /* of the simulated hardware that the ports are; NULL: they are veth pairs */
+	int home;		 /* the namespace that this process came from */
+	int router;		 /* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
@@ -132,6 +134,13 @@ void net_wire_close(struct net *net);
 /* Send a frame into a port; when it returns, whatever became of it is in net->tapped, seen, n_out and out. */
 int net_carry(struct net *net, const struct rig_packet *packet);
 
+/* rig_net_hardware.c */
+/* Load the module anew, and make its ports the ends of the wires. The router's namespace is the one that this thread is in. */
+int net_hardware_wires(struct net *net);
+/* Frames that the hardware has forwarded so far; rules that it has. */
+int net_hardware_counter(struct net *net, const char *name, unsigned long *out);
+int net_hardware_rules(struct net *net, unsigned int *out);
+
 /* rig_net_router.c */
 int net_tap_open(struct net *net); /* the tap alone: for backends that need no slow path to be right */
 int net_router_open(struct net *net);
@@ -151,10 +160,14 @@ void net_kernel_close(struct net *net);
 int net_kernel_refreshes(struct net *net);
 /* Does the connection's entry say that it is on the short cut? */
 int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out);
+/* Until it says that the driver took it. */
+int net_kernel_wait_hardware(struct net *net, const struct fo_tuple *tuple);
 /* A connection that FIN or RST ended can be opened again when conntrack's time for it is over: it is over now. */
 int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple);
 
 /* rig_net.c: struct rig's functions; a rig has an open() of its own, which names the backend. */
+int net_open_hardware(void **state, struct fo_table_options *options, const char *backend,
+		      const char *personality, char *why, size_t why_size);
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size);
 /* Without rules, routes and NAT: for a backend that does not ask the slow path. */
 int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,

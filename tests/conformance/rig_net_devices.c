@@ -120,6 +120,8 @@ static int make_wires(struct net *net)
 	size_t used = strlen(lines);
 	unsigned int i;
 
+	if (net->personality)
+		return net_hardware_wires(net) ? -1 : run_batch(net, lines);
 	for (i = 0; i < net->n_ports; i++) {
 		uint32_t port = net->port[i];
 

@@ -17,11 +17,14 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
 
 #define ROOM 8192u
+/* For the driver to take a flow; only one that refuses it takes so long. */
+#define PATIENCE_MS 2000u
 
 static int open_socket(struct net *net, int *fd, int group)
 {
@@ -155,6 +158,21 @@ int net_kernel_offloaded(struct net *net, const struct fo_tuple *tuple, int *out
 
 	*out = !rc && (entry.status & IPS_OFFLOAD) != 0;
 	return rc;
+}
+
+/* What is not forwarded is not taken at all: that is left for the case to see. */
+int net_kernel_wait_hardware(struct net *net, const struct fo_tuple *tuple)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+	struct entry entry = {.status = IPS_OFFLOAD};
+	unsigned int i;
+
+	for (i = 0; i < PATIENCE_MS && (entry.status & (IPS_OFFLOAD | IPS_HW_OFFLOAD)) == IPS_OFFLOAD; i++) {
+		if (ask(net, IPCTNL_MSG_CT_GET, tuple, &entry))
+			return -1;
+		(void)nanosleep(&pause, NULL);
+	}
+	return 0;
 }
 
 int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple)

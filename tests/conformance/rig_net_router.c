@@ -80,12 +80,15 @@ static int set_conntrack(struct net *net)
 	size_t i;
 
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		/* What hardware counts comes to conntrack when a tenth of that is over. */
+		int hardware = net->personality && strstr(settings[i][0], "flowtable");
+		const char *value = hardware ? "60" : settings[i][1];
 		char path[96];
 		int fd, bad;
 
 		snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", settings[i][0]);
 		fd = open(path, O_WRONLY | O_CLOEXEC);
-		bad = fd < 0 || write(fd, settings[i][1], strlen(settings[i][1])) < 0;
+		bad = fd < 0 || write(fd, value, strlen(value)) < 0;
 		if (fd >= 0)
 			close(fd);
 		if (bad)
@@ -348,7 +351,8 @@ static int take_up(struct net *net, struct net_connection *c)
 				PATIENCE_US / 1000000);
 	if (waited > net->longest_us)
 		net->longest_us = waited;
-	return speak(net, c, 0, TCP_ACK);
+	rc = speak(net, c, 0, TCP_ACK);
+	return rc || !net->personality ? rc : net_kernel_wait_hardware(net, &c->tuple[0]);
 }
 
 struct taking {

@@ -8,7 +8,7 @@ const struct rig *const rig_list[] = {
 	&rig_npu,
 #endif
 #ifdef HAVE_RIG_NFT
-	&rig_nft,
+	&rig_nft,    &rig_nft_nic, &rig_nft_ppe,
 #endif
 #ifdef HAVE_RIG_BPF
 	&rig_bpf_tc, &rig_bpf_xdp, &rig_bpf_generic,

@@ -32,7 +32,7 @@ struct live_case {
 	void (*run)(struct world *world);
 };
 extern const struct live_case live_flows[], live_ends[], live_tables[], live_many[], live_policies[],
-	live_devices[], live_conntrack[], live_others[];
+	live_devices[], live_conntrack[], live_hardware[], live_others[];
 
 /* Ends the case as failed. */
 void fail_at(const char *file, int line, const char *fmt, ...)

@@ -15,10 +15,21 @@ c=client r=router s=server
 for ns in "$c" "$r" "$s"; do
 	ip netns add "$ns"
 done
-ip -batch - <<-TEXT
-	link add c0 netns $r type veth peer name eth netns $c
-	link add s0 netns $r type veth peer name eth netns $s
-TEXT
+# FO_WORLD_HARDWARE=nic or ppe: the router's ports are those of the simulated hardware, the module FO_HWSIM (tests/hwsim).
+if [ -n "${FO_WORLD_HARDWARE:-}" ]; then
+	if [ -e /sys/module/fo_hwsim ]; then rmmod fo_hwsim; fi
+	insmod "$FO_HWSIM" ports=2 personality="$FO_WORLD_HARDWARE"
+	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+	ip link set fo0 netns "$r" name c0
+	ip link set fo1 netns "$r" name s0
+	ip link set cable0 netns "$c" name eth
+	ip link set cable1 netns "$s" name eth
+else
+	ip -batch - <<-TEXT
+		link add c0 netns $r type veth peer name eth netns $c
+		link add s0 netns $r type veth peer name eth netns $s
+	TEXT
+fi
 
 host() { # host NAMESPACE NET: its addresses and routes
 	ip -n "$1" -batch - <<-TEXT

@@ -40,7 +40,7 @@ START_TEST(choice_by_name_finds_it_or_lists_those_there_are)
 {
 	static struct fo_backend a, b;
 	struct fo_table_options opts = options("b", RARE);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 
 	a = make("a", 9, probe_rich);
@@ -48,12 +48,12 @@ START_TEST(choice_by_name_finds_it_or_lists_those_there_are)
 	ck_assert_int_eq(fo_backend_register(&a, NULL), 0);
 	ck_assert_int_eq(fo_backend_register(&b, NULL), 0);
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, &err), 0);
-	ck_assert_ptr_eq(chosen, &b);
+	ck_assert_ptr_eq(chosen.backend, &b);
 	opts.backend = "c";
 	expect_error(&err, fo__backend_choose(&opts, &chosen, &err), -ENOENT, FO_R_NO_BACKEND, "backend");
 	ck_assert_ptr_nonnull(strstr(err.text, "\"c\""));
 	ck_assert_ptr_nonnull(strstr(err.text, "a, b"));
-	ck_assert_ptr_eq(chosen, &b);
+	ck_assert_ptr_eq(chosen.backend, &b);
 	opts.backend = "";
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), -ENOENT);
 }
@@ -63,14 +63,14 @@ START_TEST(choice_by_name_says_which_need_is_missing)
 {
 	static struct fo_backend b;
 	struct fo_table_options opts = options("b", RARE | FO_CAP_VLAN | FO_CAP_QINQ);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 
 	b = make("b", 1, probe_rare);
 	ck_assert_int_eq(fo_backend_register(&b, NULL), 0);
 	expect_error(&err, fo__backend_choose(&opts, &chosen, &err), -EOPNOTSUPP, FO_R_NEEDS, "needs");
 	ck_assert_ptr_nonnull(strstr(err.text, "backend b lacks vlan, qinq"));
-	ck_assert_ptr_null(chosen);
+	ck_assert_ptr_null(chosen.backend);
 	opts = options("b", RARE);
 	opts.flags = FO_TABLE_PERSIST;
 	expect_error(&err, fo__backend_choose(&opts, &chosen, &err), -EOPNOTSUPP, FO_R_NEEDS, "needs");
@@ -82,7 +82,7 @@ START_TEST(choice_by_name_passes_the_backends_own_words_on)
 {
 	static struct fo_backend absent, silent, absurd;
 	struct fo_table_options opts = options("absent", 0);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 
 	absent = make("absent", 1, probe_absent);
@@ -104,7 +104,7 @@ START_TEST(choice_by_name_passes_the_backends_own_words_on)
 	opts.backend = "absurd";
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, &err), -EIO);
 	ck_assert_int_eq(err.code, -EIO);
-	ck_assert_ptr_null(chosen);
+	ck_assert_ptr_null(chosen.backend);
 }
 END_TEST
 
@@ -112,7 +112,7 @@ START_TEST(choice_completes_an_error_that_a_backend_left_half_empty)
 {
 	static struct fo_backend terse;
 	struct fo_table_options opts = options("terse", 0);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 
 	terse = make("terse", 1, probe_terse);
@@ -128,7 +128,7 @@ START_TEST(choice_by_auto_that_fails_for_needs_alone_says_so)
 {
 	static struct fo_backend rare;
 	struct fo_table_options opts = options(NULL, RARE | FO_CAP_VLAN);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 
 	rare = make("rare", 1, probe_rare);
@@ -142,7 +142,7 @@ START_TEST(choice_by_auto_takes_the_highest_rank_that_fits)
 {
 	static struct fo_backend absent, rare, rich, equal;
 	struct fo_table_options opts = options(NULL, RARE);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 
 	absent = make("absent", 900, probe_absent);
 	rich = make("rich", 10, probe_rich);
@@ -153,10 +153,10 @@ START_TEST(choice_by_auto_takes_the_highest_rank_that_fits)
 	ck_assert_int_eq(fo_backend_register(&equal, NULL), 0);
 	ck_assert_int_eq(fo_backend_register(&absent, NULL), 0);
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), 0);
-	ck_assert_ptr_eq(chosen, &rare);
+	ck_assert_ptr_eq(chosen.backend, &rare);
 	opts = options("auto", RARE | FO_CAP_VLAN);
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), 0);
-	ck_assert_ptr_eq(chosen, &rich);
+	ck_assert_ptr_eq(chosen.backend, &rich);
 }
 END_TEST
 
@@ -164,7 +164,7 @@ START_TEST(choice_by_auto_says_for_each_backend_why_not)
 {
 	static struct fo_backend absent, rare;
 	struct fo_table_options opts = options(NULL, RARE | FO_CAP_NETNS | FO_CAP_PERSIST);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 
 	absent = make("absent", 900, probe_absent);
@@ -177,7 +177,7 @@ START_TEST(choice_by_auto_says_for_each_backend_why_not)
 	ck_assert_str_eq(err.field, "needs");
 	ck_assert_msg(strstr(err.text, "absent: no such silicon here; rare lacks persist, netns") != NULL,
 		      "%s", err.text);
-	ck_assert_ptr_null(chosen);
+	ck_assert_ptr_null(chosen.backend);
 }
 END_TEST
 
@@ -187,7 +187,7 @@ START_TEST(choice_by_auto_among_many_tells_what_fits_the_text)
 	static struct fo_backend many[MANY];
 	static char many_names[MANY][16];
 	struct fo_table_options opts = options(NULL, FO__CAP_ALL);
-	const struct fo_backend *chosen = NULL;
+	struct fo__choice chosen = {.backend = NULL};
 	struct fo_error err;
 	unsigned int i;
 
@@ -202,6 +202,146 @@ START_TEST(choice_by_auto_among_many_tells_what_fits_the_text)
 	opts.backend = "nobody";
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, &err), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(err.text, "backend-no-0, backend-no-1"));
+}
+END_TEST
+
+/* Works in hardware when it is asked to, where the first port is odd. */
+static int probe_dual(const struct fo_table_options *opts, struct fo_caps *caps, struct fo_error *err)
+{
+	caps->can = RARE | FO_CAP_IPV4;
+	if (!opts || !(opts->needs & FO_CAP_HARDWARE))
+		return 0;
+	if (!(opts->ports[0].port & 1))
+		return fo__fail_backend(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, EOPNOTSUPP,
+					"ports", "port %u has no silicon", opts->ports[0].port);
+	caps->can = (caps->can & ~FO_CAP_IPV4) | FO_CAP_HARDWARE;
+	return 0;
+}
+
+static uint64_t needs_at_create;
+
+static int dual_create(const struct fo_backend_config *config, struct fo_caps *caps, void **priv,
+		       struct fo_error *err)
+{
+	needs_at_create = config->options->needs;
+	*priv = NULL;
+	memset(caps->choice, 'z', sizeof(caps->choice));
+	return probe_dual(config->options, caps, err);
+}
+
+static struct fo_backend make_dual(void)
+{
+	struct fo_backend dual = make("dual", 10, probe_dual);
+
+	dual.hardware_rank = FO_RANK_NFT_HARDWARE;
+	dual.create = dual_create;
+	return dual;
+}
+
+START_TEST(choice_by_auto_asks_for_hardware_at_a_rank_of_its_own)
+{
+	static struct fo_backend dual, middle;
+	struct fo_table_options opts = options(NULL, RARE);
+	struct fo__choice chosen = {.backend = NULL};
+
+	dual = make_dual();
+	middle = make("middle", 60, probe_rare);
+	ck_assert_int_eq(fo_backend_register(&middle, NULL), 0);
+	ck_assert_int_eq(fo_backend_register(&dual, NULL), 0);
+	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), 0);
+	ck_assert_ptr_eq(chosen.backend, &dual);
+	ck_assert(chosen.needs == FO_CAP_HARDWARE);
+	ck_assert_msg(strstr(chosen.why, "auto took dual in hardware") != NULL, "%s", chosen.why);
+	/* The device has none, ... */
+	one_port.port = 2;
+	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), 0);
+	ck_assert_ptr_eq(chosen.backend, &middle);
+	ck_assert(chosen.needs == 0);
+	ck_assert_msg(strstr(chosen.why, "auto took middle; before it:") != NULL, "%s", chosen.why);
+	ck_assert_msg(strstr(chosen.why, "dual in hardware: port 2 has no silicon") != NULL, "%s",
+		      chosen.why);
+	/* ... or what is needed is not done by it: its other offer comes when all above have been asked. */
+	one_port.port = 1;
+	opts = options(NULL, RARE | FO_CAP_IPV4);
+	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), 0);
+	ck_assert_ptr_eq(chosen.backend, &middle);
+	ck_assert_msg(strstr(chosen.why, "dual in hardware lacks ipv4") != NULL, "%s", chosen.why);
+}
+END_TEST
+
+START_TEST(choice_by_auto_comes_back_to_the_same_backend_without_hardware)
+{
+	static struct fo_backend dual, middle;
+	struct fo_table_options opts = options(NULL, RARE | FO_CAP_IPV4);
+	struct fo__choice chosen = {.backend = NULL};
+	struct fo_error err;
+
+	dual = make_dual();
+	middle = make("middle", 60, probe_absent);
+	ck_assert_int_eq(fo_backend_register(&middle, NULL), 0);
+	ck_assert_int_eq(fo_backend_register(&dual, NULL), 0);
+	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, NULL), 0);
+	ck_assert_ptr_eq(chosen.backend, &dual);
+	ck_assert(chosen.needs == 0);
+	ck_assert_msg(strstr(chosen.why, "auto took dual; before it:") != NULL, "%s", chosen.why);
+	ck_assert_msg(strstr(chosen.why, "middle: no such silicon here") != NULL, "%s", chosen.why);
+	opts = options(NULL, RARE | FO_CAP_IPV4 | FO_CAP_HARDWARE);
+	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, &err), -EOPNOTSUPP);
+	ck_assert_int_eq(err.reason, FO_R_NEEDS);
+}
+END_TEST
+
+/* The table is held to what was offered, and its caps tell the choice, whatever the backend writes there. */
+START_TEST(choice_is_told_by_the_table_and_kept)
+{
+	static struct fo_backend dual;
+	struct fo_table_options opts = options(NULL, RARE);
+	struct fo_table *table;
+	struct fo_caps caps;
+
+	dual = make_dual();
+	ck_assert_int_eq(fo_backend_register(&dual, NULL), 0);
+	FO_INIT(&caps);
+	ck_assert_int_eq(fo_table_create(&opts, &table, NULL), 0);
+	ck_assert(needs_at_create == (RARE | FO_CAP_HARDWARE));
+	ck_assert_int_eq(fo_table_caps(table, &caps, NULL), 0);
+	ck_assert_msg(strstr(caps.choice, "auto took dual in hardware") != NULL, "%s", caps.choice);
+	fo_table_destroy(table);
+	opts.backend = "dual";
+	ck_assert_int_eq(fo_table_create(&opts, &table, NULL), 0);
+	ck_assert(needs_at_create == RARE);
+	ck_assert_int_eq(fo_table_caps(table, &caps, NULL), 0);
+	ck_assert_str_eq(caps.choice, "");
+	fo_table_destroy(table);
+	ck_assert_int_eq(fo_backend_probe("dual", &opts, &caps, NULL), 0);
+	ck_assert_str_eq(caps.choice, "");
+}
+END_TEST
+
+START_TEST(built_in_backends_have_the_ranks_of_the_header)
+{
+	static const struct {
+		const char *name;
+		uint32_t rank, hardware;
+	} ranks[] = {
+		{"soft", FO_RANK_SOFT, 0},
+		{"nft", FO_RANK_NFT, FO_RANK_NFT_HARDWARE},
+		{"bpf", FO_RANK_BPF, 0},
+		{"tc", FO_RANK_TC_HARDWARE, 0},
+	};
+	unsigned int i, k;
+
+	ck_assert_uint_lt(FO_RANK_SOFT, FO_RANK_NFT);
+	ck_assert_uint_lt(FO_RANK_NFT, FO_RANK_BPF);
+	ck_assert_uint_lt(FO_RANK_BPF, FO_RANK_TC_HARDWARE);
+	ck_assert_uint_lt(FO_RANK_TC_HARDWARE, FO_RANK_NFT_HARDWARE);
+	for (i = 0; fo__builtin[i]; i++) {
+		for (k = 0; k < COUNT(ranks) && strcmp(ranks[k].name, fo__builtin[i]->name) != 0; k++)
+			;
+		ck_assert_uint_lt(k, COUNT(ranks));
+		ck_assert_uint_eq(fo__builtin[i]->rank, ranks[k].rank);
+		ck_assert_uint_eq(fo__builtin[i]->hardware_rank, ranks[k].hardware);
+	}
 }
 END_TEST
 
@@ -340,6 +480,10 @@ Suite *unit_suite(void)
 	tcase_add_test(choice, choice_by_auto_takes_the_highest_rank_that_fits);
 	tcase_add_test(choice, choice_by_auto_says_for_each_backend_why_not);
 	tcase_add_test(choice, choice_by_auto_among_many_tells_what_fits_the_text);
+	tcase_add_test(choice, choice_by_auto_asks_for_hardware_at_a_rank_of_its_own);
+	tcase_add_test(choice, choice_by_auto_comes_back_to_the_same_backend_without_hardware);
+	tcase_add_test(choice, choice_is_told_by_the_table_and_kept);
+	tcase_add_test(choice, built_in_backends_have_the_ranks_of_the_header);
 	suite_add_tcase(suite, choice);
 	tcase_add_test(probe, probe_answers_with_whole_caps);
 	tcase_add_test(probe, probe_fits_an_older_callers_caps);

@@ -93,7 +93,7 @@ static void expect_name(const char *name)
 
 static bool reason_defined(unsigned int reason)
 {
-	return reason <= FO_R_TABLE_GONE || (reason >= FO_R_ARGUMENT && reason <= FO_R_NOT_ESTABLISHED);
+	return reason <= FO_R_TABLE_GONE || (reason >= FO_R_ARGUMENT && reason <= FO_R_NOT_IN_HARDWARE);
 }
 
 START_TEST(every_reason_has_a_name_and_a_text_of_its_own)

@@ -78,7 +78,7 @@ START_TEST(options_that_are_stated_stay)
 	in.hash = FO_HASH_SIPHASH;
 	in.allocator = &allocator;
 	in.netns_fd = 5;
-	in.flags = 15;
+	in.flags = 31;
 	in.stall_ms = 7;
 	in.port_stride = sizeof(struct fo_port);
 	ck_assert_int_eq(fo__check_options(&in, &out, NULL), 0);
@@ -95,7 +95,7 @@ static const struct refusal bad_options[] = {
 	{{OPT(needs, UINT64_C(1) << FO_CAP_COUNT)}, -EINVAL, FO_R_ARGUMENT, "needs"},
 	{{OPT(needs, UINT64_C(1) << 63)}, -EINVAL, FO_R_ARGUMENT, "needs"},
 	{{OPT(hash, 3)}, -EINVAL, FO_R_ARGUMENT, "hash"},
-	{{OPT(flags, 16)}, -EINVAL, FO_R_ARGUMENT, "flags"},
+	{{OPT(flags, 32)}, -EINVAL, FO_R_ARGUMENT, "flags"},
 	{{OPT(netns_fd, (uint32_t)-2)}, -EINVAL, FO_R_ARGUMENT, "netns_fd"},
 	{{OPT(reserved, 1)}, -EINVAL, FO_R_ARGUMENT, "reserved"},
 	{{OPT(ports, 0)}, -EINVAL, FO_R_ARGUMENT, "ports"},

@@ -36,7 +36,8 @@ class Caps(ctypes.Structure):
     c_name = "fo_caps"
     _fields_ = [("size", c_size_t), ("backend", c_char * 16), ("can", c_uint64), ("max_flows", c_uint32),
                 ("max_encaps", c_uint32), ("delete_bound_ms", c_uint32), ("age_granularity_ms", c_uint32),
-                ("max_workers", c_uint32), ("stats_flags", c_uint32), ("text", c_char * 160)]
+                ("max_workers", c_uint32), ("stats_flags", c_uint32), ("text", c_char * 160),
+                ("choice", c_char * 400)]
 
 
 class Port(ctypes.Structure):

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RANK 50u
-
 int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char *field, int errno_,
 		 const char *format, ...)
 {
@@ -211,7 +209,7 @@ static int bpf_sync(void *priv)
 const struct fo_backend fo__backend_bpf = {
 	.size = sizeof(struct fo_backend),
 	.abi = FO_BACKEND_ABI,
-	.rank = RANK,
+	.rank = FO_RANK_BPF,
 	.name = "bpf",
 	.probe = fo__bpf_probe,
 	.create = fo__bpf_create,

@@ -16,6 +16,13 @@
 	 FO_CAP_DELETE_KEEPS_CT | FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC | FO_CAP_NETNS |                   \
 	 FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_POLICY)
 
+/* In hardware nothing of the host sees the packets, a flow leaves with its conntrack entry only, and what a driver holds
+ * outlives a crash. */
+#define NAT (FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66)
+#define NOT_IN_HARDWARE                                                                                      \
+	(FO_CAP_DELETE_KEEPS_CT | FO_CAP_CRASH_GONE | FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC |              \
+	 FO_CAP_ADJ_UPDATE)
+
 /* The kernel's encapsulations of one side: NF_FLOW_TABLE_ENCAP_MAX. */
 #define MAX_ENCAPS 2u
 
@@ -30,18 +37,36 @@ static int hands_up_the_end(void)
 	return major < 6 || (major == 6 && minor <= 12);
 }
 
-static void fill_caps(struct fo_caps *caps, const char *changed)
+static int is_hardware(const struct fo_table_options *options)
 {
+	return options && (options->needs & FO_CAP_HARDWARE);
+}
+
+static void fill_caps(struct fo_caps *caps, const struct fo_table_options *options, uint32_t report_ms,
+		      const char *changed)
+{
+	int hardware = is_hardware(options), kill = hardware && (options->flags & FO_TABLE_KILL_CONNTRACK);
+	const char *where;
+
 	caps->can = CAN;
+	if (hardware)
+		caps->can = (CAN & ~NOT_IN_HARDWARE) | FO_CAP_HARDWARE | FO_CAP_CRASH_LINGERS;
+	if (hardware && !kill)
+		caps->can &= ~(uint64_t)NAT;
 	caps->max_flows = 0;
 	caps->max_encaps = MAX_ENCAPS;
-	caps->delete_bound_ms = FO__NFT_DELETE_BOUND_MS;
-	caps->age_granularity_ms = FO__NFT_AGE_MS;
+	caps->delete_bound_ms = hardware ? FO__NFT_HARDWARE_BOUND_MS : FO__NFT_DELETE_BOUND_MS;
+	caps->age_granularity_ms = FO__NFT_AGE_MS + (hardware ? report_ms : 0);
 	caps->max_workers = 0;
 	caps->stats_flags = FO_STATS_INCLUDES_SLOW | FO_STATS_GRO_AGGREGATED;
-	(void)snprintf(caps->text, sizeof(caps->text),
-		       "nf_flowtable in software; NAT and next hop are the kernel's%s%.80s",
-		       changed[0] ? "; sysctls changed: " : "", changed);
+	if (hardware)
+		caps->stats_flags |= FO_STATS_L2_MIXED;
+	where = !hardware ? "software; NAT and next hop are the kernel's"
+		: kill	  ? "hardware; a delete kills the conntrack entry, and NAT with it"
+			  : "hardware; a delete kills the conntrack entry; no NAT";
+	(void)snprintf(caps->text, sizeof(caps->text), "nf_flowtable in %s%s%.*s", where,
+		       changed[0] ? "; sysctls changed: " : "",
+		       (int)(sizeof(caps->text) - 36 - strlen(where)), changed);
 }
 
 static int nft_probe(const struct fo_table_options *options, struct fo_caps *caps, struct fo_error *err)
@@ -50,13 +75,15 @@ static int nft_probe(const struct fo_table_options *options, struct fo_caps *cap
 	char changed[128];
 	int rc;
 
-	fill_caps(caps, "");
+	fill_caps(caps, options, 0, "");
 	if (!nft)
 		return fo__nl_refuse(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
 				     "no memory to probe with");
-	rc = fo__nft_open(nft, options, 1, changed, sizeof(changed), err);
+	rc = is_hardware(options) ? fo__nft_hardware_check(options, err) : 0;
+	if (!rc)
+		rc = fo__nft_open(nft, options, 1, changed, sizeof(changed), err);
 	if (!rc) {
-		fill_caps(caps, changed);
+		fill_caps(caps, options, nft->report_ms, changed);
 		if (!hands_up_the_end())
 			caps->can &= ~(FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST);
 		fo__nft_close(nft);
@@ -87,8 +114,10 @@ static int nft_create(const struct fo_backend_config *config, struct fo_caps *ca
 	char changed[128];
 	int rc;
 
-	fill_caps(caps, "");
+	fill_caps(caps, config->options, 0, "");
 	rc = check_needs(config->options, caps, err);
+	if (!rc && is_hardware(config->options))
+		rc = fo__nft_hardware_check(config->options, err);
 	if (rc)
 		return rc;
 	nft = config->ops->alloc(config->host, sizeof(*nft), 64);
@@ -109,7 +138,7 @@ static int nft_create(const struct fo_backend_config *config, struct fo_caps *ca
 		config->ops->free(config->host, nft, sizeof(*nft));
 		return rc;
 	}
-	fill_caps(caps, changed);
+	fill_caps(caps, config->options, nft->report_ms, changed);
 	if (!hands_up_the_end())
 		caps->can &= ~(FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST);
 	*priv = nft;
@@ -120,6 +149,8 @@ static void nft_destroy(void *priv)
 {
 	struct fo__nft *nft = priv;
 
+	if (nft->hardware)
+		fo__nft_drain(nft);
 	fo__nft_close(nft);
 	fo__nft_policies_free(nft);
 	fo__nft_records_close(nft);
@@ -161,7 +192,16 @@ static int nft_flow_update(void *priv, const struct fo_backend_flow *flow, uint3
 {
 	struct fo__nft *nft = priv;
 
-	(void)err;
+	if ((mask & FO_UPDATE_ADJ) && nft->hardware)
+		return fo__nl_refuse(
+			err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_INSTALL, 0, "adj",
+			"adj cannot change under a flow in hardware: delete it and add it again");
+	if (mask & FO_UPDATE_TIMEOUT) {
+		int rc = fo__nft_check_timeout(nft, flow, err);
+
+		if (rc)
+			return rc;
+	}
 	if ((mask & FO_UPDATE_ADJ) && fo__nft_record_find(nft, flow->cookie, flow->slot))
 		nft->stale = 1;
 	return 0;
@@ -289,6 +329,8 @@ static void nft_poll(void *priv, unsigned int max_us)
 	/* Flows that end have half of the time. */
 	fo__nft_watch(nft, began_us + (fo__nft_ending(nft) ? max_us / 2 : max_us));
 	fo__nft_flows_flush(nft, began_us + max_us);
+	if (nft->hardware && !nft->lost)
+		fo__nft_prove(nft);
 }
 
 static int nft_fd(void *priv)
@@ -303,6 +345,8 @@ static uint64_t nft_deadline(void *priv)
 	if (nft->queue_head != FO__NFT_NO_SLOT || nft->left_head != FO__NFT_NO_SLOT || nft->dumping ||
 	    nft->checking)
 		return fo__nft_now(nft);
+	if (nft->hardware && nft->wait_head != FO__NFT_NO_SLOT)
+		return fo__nft_now(nft) + fo__nft_let_go_in(nft);
 	if (nft->lost || nft->stale || nft->wait_head != FO__NFT_NO_SLOT)
 		return nft->next_refresh_ms;
 	return nft->n_used || nft->n_policies ? nft->next_dump_ms : UINT64_MAX;
@@ -318,7 +362,8 @@ static int nft_sync(void *priv)
 const struct fo_backend fo__backend_nft = {
 	.size = sizeof(struct fo_backend),
 	.abi = FO_BACKEND_ABI,
-	.rank = 50,
+	.rank = FO_RANK_NFT,
+	.hardware_rank = FO_RANK_NFT_HARDWARE,
 	.name = "nft",
 	.probe = nft_probe,
 	.create = nft_create,

@@ -78,6 +78,34 @@ static void taken(struct fo__nft *nft, const struct fo__ct_entry *entry, char *t
 		       link ? " takes the slow path: it is not in the flowtable." : "");
 }
 
+/* In hardware mode: on the short cut, but whose? */
+static void where(const struct fo__nft_record *record, const struct fo__ct_entry *entry, char *text,
+		  size_t size)
+{
+	unsigned long long packets[2] = {entry->packets[0], entry->packets[1]};
+
+	if (!(entry->status & IPS_OFFLOAD))
+		(void)snprintf(
+			text, size,
+			"The kernel has let go of it, the driver is being told; the slow path has it.");
+	else if (!(entry->status & FO__NFT_HW_OFFLOAD))
+		(void)snprintf(text, size,
+			       "Conntrack says OFFLOAD: in software. The driver refused it (the kernel does "
+			       "not say why) or has not answered.");
+	else if (record->flags & FO__NFT_PROVEN)
+		(void)snprintf(text, size, "Conntrack says HW_OFFLOAD; %llu + %llu packets were told of.",
+			       packets[0], packets[1]);
+	else if (record->flags & FO__NFT_HIDDEN)
+		(void)snprintf(text, size,
+			       "Conntrack says HW_OFFLOAD: one direction at least; in this encapsulation it "
+			       "cannot be told whether both.");
+	else
+		(void)snprintf(text, size,
+			       "Conntrack says HW_OFFLOAD: one direction at least; of which the kernel does "
+			       "not say. %llu + %llu packets were told of.",
+			       packets[0], packets[1]);
+}
+
 void fo__nft_explain(struct fo__nft *nft, uint32_t slot, char *text, size_t size)
 {
 	struct fo__nft_record *record = &nft->records[slot];
@@ -93,6 +121,8 @@ void fo__nft_explain(struct fo__nft *nft, uint32_t slot, char *text, size_t size
 		(void)snprintf(text, size,
 			       "Conntrack says OFFLOAD, but others have flowtables on these devices: "
 			       "whose it is cannot be told.");
+	else if (nft->hardware && (entry.status & FO__NFT_SHORT_CUT))
+		where(record, &entry, text, size);
 	else if (entry.status & IPS_OFFLOAD)
 		taken(nft, &entry, text, size);
 	else

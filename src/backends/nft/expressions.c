@@ -94,6 +94,15 @@ void fo__nft_established(struct fo__tx *tx)
 	compare(tx, NFT_REG_1, NFT_CMP_NEQ, &none, sizeof(none));
 }
 
+void fo__nft_match_no_nat(struct fo__tx *tx)
+{
+	const uint32_t bits = IPS_NAT_MASK, none = 0;
+
+	ct(tx, NFT_CT_STATUS, 0, NFT_REG_1);
+	keep_bits(tx, &bits, sizeof(bits));
+	compare(tx, NFT_REG_1, NFT_CMP_EQ, &none, sizeof(none));
+}
+
 /* The key, field by field as key_of() in elements.c lays it out; every field takes whole registers. */
 static void load_key(struct fo__tx *tx, const struct fo__nft_set *set)
 {
@@ -109,19 +118,23 @@ static void load_key(struct fo__tx *tx, const struct fo__nft_set *set)
 	ct(tx, NFT_CT_PROTO_DST, 1, reg);
 }
 
-void fo__nft_match_set(struct fo__tx *tx, const struct fo__nft_set *set, const char *name, uint32_t number,
-		       int in)
+static void look_up(struct fo__tx *tx, const char *name, uint32_t number, int in)
 {
-	struct expression e;
+	struct expression e = begin(tx, "lookup");
 
-	load_key(tx, set);
-	e = begin(tx, "lookup");
 	fo__tx_put_be32(tx, NFTA_LOOKUP_SREG, NFT_REG32_00);
 	fo__tx_put_text(tx, NFTA_LOOKUP_SET, name);
 	fo__tx_put_be32(tx, NFTA_LOOKUP_SET_ID, number + 1);
 	if (!in)
 		fo__tx_put_be32(tx, NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
 	end(tx, e);
+}
+
+void fo__nft_match_set(struct fo__tx *tx, const struct fo__nft_set *set, const char *name, uint32_t number,
+		       int in)
+{
+	load_key(tx, set);
+	look_up(tx, name, number, in);
 }
 
 void fo__nft_match_protocol(struct fo__tx *tx, const struct fo__nft_set *set)
@@ -153,11 +166,11 @@ void fo__nft_match_devices(struct fo__tx *tx, const uint32_t device[2])
 	compare(tx, NFT_REG_1, NFT_CMP_EQ, &device[1], sizeof(device[1]));
 }
 
-static void payload(struct fo__tx *tx, uint32_t base, uint32_t offset, uint32_t size)
+static void payload(struct fo__tx *tx, uint32_t base, uint32_t offset, uint32_t size, uint32_t reg)
 {
 	struct expression e = begin(tx, "payload");
 
-	fo__tx_put_be32(tx, NFTA_PAYLOAD_DREG, NFT_REG_1);
+	fo__tx_put_be32(tx, NFTA_PAYLOAD_DREG, reg);
 	fo__tx_put_be32(tx, NFTA_PAYLOAD_BASE, base);
 	fo__tx_put_be32(tx, NFTA_PAYLOAD_OFFSET, offset);
 	fo__tx_put_be32(tx, NFTA_PAYLOAD_LEN, size);
@@ -176,10 +189,22 @@ void fo__nft_match_prefix(struct fo__tx *tx, const struct fo__nft_set *set, int 
 		mask[i / 8] |= (uint8_t)(0x80u >> i % 8);
 	for (unsigned int i = 0; i < 16; i++)
 		masked[i] = prefix[i] & mask[i];
-	payload(tx, NFT_PAYLOAD_NETWORK_HEADER, source + (dst ? set->address : 0u), set->address);
+	payload(tx, NFT_PAYLOAD_NETWORK_HEADER, source + (dst ? set->address : 0u), set->address, NFT_REG_1);
 	if (length < set->address * 8u)
 		keep_bits(tx, mask, set->address);
 	compare(tx, NFT_REG_1, NFT_CMP_EQ, masked, set->address);
+}
+
+/* As key_of() in proof.c lays it out. */
+void fo__nft_match_packet(struct fo__tx *tx, const struct fo__nft_set *set, uint32_t number)
+{
+	uint32_t source = set->family == FO_FAMILY_IPV6 ? 8 : 12, words = set->address / 4u;
+
+	payload(tx, NFT_PAYLOAD_NETWORK_HEADER, source, set->address, NFT_REG32_00);
+	payload(tx, NFT_PAYLOAD_NETWORK_HEADER, source + set->address, set->address, NFT_REG32_00 + words);
+	payload(tx, NFT_PAYLOAD_TRANSPORT_HEADER, 0, 2, NFT_REG32_00 + 2 * words);
+	payload(tx, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, NFT_REG32_00 + 2 * words + 1);
+	look_up(tx, set->seen, number, 1);
 }
 
 void fo__nft_match_ports(struct fo__tx *tx, int dst, uint16_t first, uint16_t last)
@@ -188,7 +213,7 @@ void fo__nft_match_ports(struct fo__tx *tx, int dst, uint16_t first, uint16_t la
 
 	if (!first && !last)
 		return;
-	payload(tx, NFT_PAYLOAD_TRANSPORT_HEADER, dst ? 2 : 0, 2);
+	payload(tx, NFT_PAYLOAD_TRANSPORT_HEADER, dst ? 2 : 0, 2, NFT_REG_1);
 	if (first == last) {
 		compare(tx, NFT_REG_1, NFT_CMP_EQ, &first_be, 2);
 		return;

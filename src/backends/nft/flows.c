@@ -47,6 +47,8 @@ static void enter(struct fo__nft *nft, const struct fo_backend_flow *flow, const
 	record->state = FO_STATE_ARMED;
 	record->flags = flags;
 	record->queue = FO__NFT_NO_SLOT;
+	if (fo__nft_is_hidden(flow->in[0]) || fo__nft_is_hidden(flow->in[1]))
+		record->flags |= FO__NFT_HIDDEN;
 	if (entry) {
 		/* What was counted before is the slow path's. */
 		memcpy(record->packets, entry->packets, sizeof(record->packets));
@@ -75,9 +77,13 @@ static void judged(void *arg, size_t i, const struct fo__ct_entry *entry, int er
 
 	if (entry)
 		rc = judge(flow, entry, &flags, err);
-	else if (error != ENOENT)
+	else if (error == ENOENT)
+		rc = 0;
+	else
 		rc = fo__nl_refuse(err, -EIO, FO_R_BACKEND, FO_STAGE_RESOLVE, error, NULL,
 				   "conntrack could not be asked: %s", strerror(error));
+	if (!rc)
+		rc = fo__nft_check_timeout(adding->nft, flow, err);
 	key = &flow->flow->tuple[flags & FO__NFT_REVERSED ? 1 : 0];
 	if (!rc && fo__nft_record_by_tuple(adding->nft, key, flow->flow->scope) != FO__NFT_NO_SLOT)
 		rc = collision(err);
@@ -157,7 +163,7 @@ void fo__nft_flows_add(struct fo__nft *nft, const struct fo_backend_flow *flows,
 
 /* ---- Going ---- */
 
-static void append(struct fo__nft *nft, uint32_t *head, uint32_t *tail, uint32_t slot)
+void fo__nft_queue_put(struct fo__nft *nft, uint32_t *head, uint32_t *tail, uint32_t slot)
 {
 	nft->records[slot].queue = FO__NFT_NO_SLOT;
 	if (*tail == FO__NFT_NO_SLOT)
@@ -167,7 +173,7 @@ static void append(struct fo__nft *nft, uint32_t *head, uint32_t *tail, uint32_t
 	*tail = slot;
 }
 
-static uint32_t take(struct fo__nft *nft, uint32_t *head, uint32_t *tail)
+uint32_t fo__nft_queue_take(struct fo__nft *nft, uint32_t *head, uint32_t *tail)
 {
 	uint32_t slot = *head;
 
@@ -191,7 +197,7 @@ void fo__nft_flow_end(struct fo__nft *nft, uint32_t slot, enum fo__nft_last_word
 	if (record->flags & FO__NFT_QUEUED)
 		return;
 	record->flags |= FO__NFT_QUEUED;
-	append(nft, &nft->queue_head, &nft->queue_tail, slot);
+	fo__nft_queue_put(nft, &nft->queue_head, &nft->queue_tail, slot);
 }
 
 int fo__nft_ending(const struct fo__nft *nft)
@@ -230,17 +236,26 @@ struct leaving {
 	int may_wait; /* for the refresh */
 };
 
+/* Does the kernel hold a flow whose element is gone? */
+static int is_held(const struct fo__nft *nft, const struct fo__nft_record *record,
+		   const struct fo__ct_entry *entry, int error)
+{
+	if (nft->hardware)
+		return fo__nft_in_hardware(nft, record, entry, error);
+	return entry ? (entry->status & IPS_OFFLOAD) != 0 : error != ENOENT;
+}
+
 static void left(void *arg, size_t i, const struct fo__ct_entry *entry, int error)
 {
 	struct leaving *leaving = arg;
 	struct fo__nft *nft = leaving->nft;
 	uint32_t slot = leaving->slots[i];
 
-	if (entry)
+	if (entry && !(nft->records[slot].flags & FO__NFT_KILLED))
 		fo__nft_take_counters(nft, slot, entry);
 	/* Not knowing is treated as the worse case. */
-	if (leaving->may_wait && (entry ? (entry->status & IPS_OFFLOAD) != 0 : error != ENOENT))
-		append(nft, &nft->wait_head, &nft->wait_tail, slot);
+	if (leaving->may_wait && is_held(nft, &nft->records[slot], entry, error))
+		fo__nft_queue_put(nft, &nft->wait_head, &nft->wait_tail, slot);
 	else
 		finish(nft, slot);
 }
@@ -294,6 +309,8 @@ static int leave_now(struct fo__nft *nft, uint32_t slot)
 	rc = fo__nft_ask(nft, &record->tuple, record->zone, &entry);
 	if (rc && rc != -ENOENT)
 		return 0;
+	if (nft->hardware && fo__nft_in_hardware(nft, record, rc ? NULL : &entry, -rc))
+		return 0;
 	if (!rc && (entry.status & IPS_OFFLOAD)) {
 		if (fo__nft_refresh(nft, &why))
 			return 0;
@@ -327,7 +344,7 @@ static size_t take_some(struct fo__nft *nft, uint32_t *head, uint32_t *tail, uin
 	size_t n = 0;
 
 	while (n < FO__NFT_ASK_MOST && *head != FO__NFT_NO_SLOT)
-		slots[n++] = take(nft, head, tail);
+		slots[n++] = fo__nft_queue_take(nft, head, tail);
 	return n;
 }
 
@@ -344,7 +361,7 @@ static void flush_queue(struct fo__nft *nft, uint64_t until_us)
 		if (rc) {
 			/* They stay; whoever polls next tries again. */
 			for (size_t i = 0; i < n; i++)
-				append(nft, &nft->queue_head, &nft->queue_tail, slots[i]);
+				fo__nft_queue_put(nft, &nft->queue_head, &nft->queue_tail, slots[i]);
 			nft->lost |= rc == -ENOENT;
 			return;
 		}
@@ -365,6 +382,8 @@ static void refresh(struct fo__nft *nft)
 		nft->lost |= fo__nft_table_alive(nft) == -ENOENT;
 		return;
 	}
+	if (nft->hardware)
+		return;
 	nft->refreshed = 1;
 	if (nft->wait_head == FO__NFT_NO_SLOT)
 		return;
@@ -397,8 +416,11 @@ void fo__nft_flows_flush(struct fo__nft *nft, uint64_t until_us)
 
 	flush_queue(nft, until_us);
 	now = fo__nft_now(nft);
+	if (nft->hardware)
+		fo__nft_let_go(nft);
 	/* Those still in the queue would want another refresh: wait for them, but not for ever. */
-	if (!nft->lost && (nft->wait_head != FO__NFT_NO_SLOT || nft->stale) && now >= nft->next_refresh_ms &&
+	if (!nft->lost && ((nft->wait_head != FO__NFT_NO_SLOT && !nft->hardware) || nft->stale) &&
+	    now >= nft->next_refresh_ms &&
 	    (nft->queue_head == FO__NFT_NO_SLOT || now >= nft->next_refresh_ms + FO__NFT_REFRESH_MS))
 		refresh(nft);
 	say_last_words(nft, until_us);
@@ -410,6 +432,9 @@ void fo__nft_flows_lost(struct fo__nft *nft)
 
 	if (nft->n_used) {
 		fo__nft_records_clear(nft);
+		if (nft->proofs)
+			memset(nft->proofs, 0, FO__NFT_PROOFS * sizeof(*nft->proofs));
+		nft->n_proofs = 0;
 		nft->ops->all_lost(nft->host, ENOENT);
 	}
 	if (fo__nft_now(nft) < nft->next_refresh_ms)

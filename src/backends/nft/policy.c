@@ -66,8 +66,12 @@ int fo__nft_policy_add(struct fo__nft *nft, const struct fo_backend_policy *poli
 		return fo__nl_refuse(err, -ENOSPC, FO_R_FULL, FO_STAGE_INSTALL, 0, NULL,
 				     "%u policies are the most", FO__NFT_POLICIES);
 	place->spec = *policy->policy;
-	for (unsigned int dir = 0; dir < 2; dir++)
+	place->hidden = 0;
+	for (unsigned int dir = 0; dir < 2; dir++) {
 		place->device[dir] = l3_device(policy->adj[dir]);
+		if (fo__nft_is_hidden(policy->adj[dir]))
+			place->hidden = FO__NFT_HIDDEN;
+	}
 	rc = fo__nft_add_policy_rules(nft, place, err);
 	if (rc)
 		return rc;
@@ -181,6 +185,7 @@ static void adopt_by(struct fo__nft *nft, uint32_t policy, const struct fo__ct_e
 	record->queue = FO__NFT_NO_SLOT;
 	record->policy = (uint8_t)(policy + 1);
 	record->seen = nft->pass;
+	record->flags = nft->policies[policy].hidden;
 	fo__nft_record_link(nft, slot);
 	fo__nft_take_entry(nft, slot, entry);
 }
@@ -203,6 +208,14 @@ void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry)
 			return;
 		}
 	}
+}
+
+int fo__nft_policy_may_have(const struct fo__nft *nft, const struct fo__ct_entry *entry)
+{
+	for (uint32_t i = 0; i < FO__NFT_POLICIES; i++)
+		if (nft->policies[i].id && matches(&nft->policies[i].spec, entry))
+			return 1;
+	return 0;
 }
 
 /* ---- Those that the caller deleted ---- */

@@ -123,6 +123,22 @@ uint32_t fo__nft_reset_timeout(void)
 	return living > offload && living - offload > 2 * reset && reset < UINT32_MAX ? (uint32_t)reset : 0;
 }
 
+uint32_t fo__nft_report_ms(void)
+{
+	static const char *const timeouts[] = {"nf_flowtable_tcp_timeout", "nf_flowtable_udp_timeout"};
+	unsigned long longest = 0, value;
+
+	for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
+		if (read_setting(timeouts[i], &value))
+			value = 30;
+		longest = value > longest ? value : longest;
+	}
+	if (longest > FO_TIMEOUT_MAX_MS / 1000)
+		longest = FO_TIMEOUT_MAX_MS / 1000;
+	/* ... and until the collector comes by, once to ask and once more where it was early. */
+	return (uint32_t)longest * 100 + 2000;
+}
+
 int fo__nft_settings(int may_change, int probing, char *changed, size_t size, struct fo_error *err)
 {
 	static const struct wish on[] = {

@@ -44,7 +44,12 @@ static int open_buffers(struct fo__nft *nft, const struct fo_table_options *opti
 	nft->port_room = options ? (uint32_t)options->n_ports : 0;
 	if (nft->port_room)
 		nft->ports = fo__nft_alloc(nft, nft->port_room * sizeof(*nft->ports));
-	if (!nft->tx || !nft->rx || !nft->rx_dump || (nft->port_room && !nft->ports))
+	if (nft->hardware)
+		nft->proofs = fo__nft_alloc(nft, FO__NFT_PROOFS * sizeof(*nft->proofs));
+	if (nft->proofs)
+		memset(nft->proofs, 0, FO__NFT_PROOFS * sizeof(*nft->proofs));
+	if (!nft->tx || !nft->rx || !nft->rx_dump || (nft->hardware && !nft->proofs) ||
+	    (nft->port_room && !nft->ports))
 		return no_memory(err);
 	for (uint32_t i = 0; i < nft->port_room; i++) {
 		const uint8_t *at = (const uint8_t *)options->ports;
@@ -105,6 +110,7 @@ static int open_here(struct fo__nft *nft, const struct fo_table_options *options
 	if (!rc)
 		rc = fo__nft_settings((flags & FO_TABLE_ALLOW_SYSCTL) != 0, probing, changed, size, err);
 	nft->reset_s = fo__nft_reset_timeout();
+	nft->report_ms = fo__nft_report_ms();
 	if (!rc)
 		rc = fo__nft_foreign(nft, (flags & FO_TABLE_ALLOW_FOREIGN) != 0, probing, err);
 	return rc ? rc : fo__nft_create_rules(nft, probing, err);
@@ -123,8 +129,11 @@ static int keep_netns(struct fo__nft *nft, int netns_fd, struct fo_error *err)
 int fo__nft_open(struct fo__nft *nft, const struct fo_table_options *options, int probing, char *changed,
 		 size_t changed_size, struct fo_error *err)
 {
-	int rc = open_buffers(nft, options, err), back;
+	int rc, back;
 
+	nft->hardware = options && (options->needs & FO_CAP_HARDWARE);
+	nft->may_kill = options && (options->flags & FO_TABLE_KILL_CONNTRACK);
+	rc = open_buffers(nft, options, err);
 	nft->rules.fd = nft->ask.fd = nft->dump.fd = nft->events.fd = nft->route.fd = nft->netns = -1;
 	changed[0] = '\0';
 	if (!rc && options && options->netns_fd > 0)
@@ -155,6 +164,8 @@ void fo__nft_close(struct fo__nft *nft)
 	nft->netns = -1;
 	fo__nft_links_free(nft);
 	fo__nft_free(nft, nft->ports, nft->port_room * sizeof(*nft->ports));
+	fo__nft_free(nft, nft->proofs, FO__NFT_PROOFS * sizeof(*nft->proofs));
+	nft->proofs = NULL;
 	fo__nft_free(nft, nft->rx_dump, FO__NL_RX_LEAST);
 	fo__nft_free(nft, nft->rx, FO__NL_RX_ROOM);
 	fo__nft_free(nft, nft->tx, FO__NFT_TX_ROOM);

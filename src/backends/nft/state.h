@@ -6,10 +6,11 @@
  * takes effect at the connection's next packet. What became of it is read from conntrack, where IPS_OFFLOAD is the
  * kernel's own word. To take a flow out, its element is deleted and, since nothing else makes the kernel let go, the
  * flowtable is made anew in one transaction (the refresh): all flows take the slow path for a packet and come back.
+ * In hardware mode a refresh would leave rules behind in drivers; there the connection's conntrack entry is deleted.
  *
  * Neighbours: backend.c is the contract's side, setup.c opens and closes, rules.c and elements.c write nf_tables,
  * links.c reads devices, settings.c sysctls, foreign.c other flowtables, records.c keeps flows by tuple, flows.c adds
- * and deletes, watch.c follows conntrack, explain.c words it.
+ * and deletes, hardware.c what is otherwise in hardware mode, watch.c follows conntrack, explain.c words it.
  */
 #ifndef FO_NFT_STATE_H
 #define FO_NFT_STATE_H
@@ -67,6 +68,9 @@ struct fo__nft_devices {
 #define FO__NFT_HAS_CT	 (1u << 2) /* a conntrack entry was seen */
 #define FO__NFT_QUEUED	 (1u << 3) /* in the queue of those that end */
 #define FO__NFT_LEFT_OUT (1u << 4) /* packets came while it was armed, and the kernel did not take it */
+#define FO__NFT_KILLED	 (1u << 5) /* its conntrack entry is gone, the hardware has until due_ms to follow */
+#define FO__NFT_PROVEN	 (1u << 6) /* both directions were seen to be in hardware */
+#define FO__NFT_HIDDEN	 (1u << 7) /* by tags or a session that nobody looks into: nothing can be proven */
 
 /* What is owed when a flow has left. */
 enum fo__nft_last_word { FO__NFT_SAY_REMOVED, FO__NFT_SAY_ENDED, FO__NFT_SAY_REFUSED };
@@ -79,7 +83,8 @@ struct fo__nft_record {
 	uint32_t chain;	       /* next slot of the bucket, or FO__NFT_NO_SLOT */
 	uint32_t queue;	       /* next slot of the queue, or FO__NFT_NO_SLOT */
 	uint32_t ct_id;
-	uint32_t reply; /* hash of the flow's other tuple, for entries that come after their flow */
+	uint32_t due_ms; /* with FO__NFT_KILLED; real time, modulo 2^32 */
+	uint32_t reply;	 /* hash of the flow's other tuple, for entries that come after their flow */
 	uint16_t zone;
 	uint8_t state; /* enum fo_state, as last reported */
 	uint8_t flags; /* FO__NFT_ bits */
@@ -96,6 +101,7 @@ struct fo__nft_policy {
 	fo_policy_id id; /* 0: free */
 	struct fo_policy spec;
 	uint32_t device[2]; /* L3 devices of its sides */
+	uint8_t hidden;	    /* FO__NFT_HIDDEN or 0, for its flows */
 };
 
 /* Connections that policies must not take: the caller deleted their flows. As long as their conntrack entry lives. */
@@ -104,6 +110,22 @@ struct fo__nft_forbidden {
 	struct fo_tuple tuple;
 	uint32_t ct_id;
 	uint16_t zone;
+};
+
+/* ---- Trials (proof.c) ---- */
+
+#define FO__NFT_PROOFS 64u
+struct fo__nft_proof {
+	uint64_t cookie;
+	uint64_t packets[2], base_packets[2]; /* conntrack's */
+	uint64_t arrived[2], base_arrived[2]; /* of those, at the host */
+	struct fo_tuple tuple[2];	      /* conntrack's, as packets arrive */
+	uint32_t slot;
+	uint8_t stage;
+	uint8_t looks;
+	uint8_t known;	/* packets is of the last look */
+	uint8_t read;	/* bits: arrived is */
+	uint8_t proven; /* bits: directions seen to be in hardware */
 };
 
 struct fo__nft {
@@ -120,11 +142,13 @@ struct fo__nft {
 	struct fo__nft_devices devices;
 	uint32_t *ports; /* as the caller named them */
 	uint32_t n_ports, port_room;
-	int netns;	 /* our own descriptor of the table's network namespace; -1: the caller's */
-	uint8_t foreign; /* devices are shared with flowtables of others */
-	uint8_t lost;	 /* the ruleset is gone */
-	uint8_t stale;	 /* devices changed: a refresh takes them up */
-	uint8_t pass;	 /* number of the dump, never 0 */
+	int netns;	  /* our own descriptor of the table's network namespace; -1: the caller's */
+	uint8_t hardware; /* flags offload */
+	uint8_t may_kill; /* in hardware mode: connections with NAT too */
+	uint8_t foreign;  /* devices are shared with flowtables of others */
+	uint8_t lost;	  /* the ruleset is gone */
+	uint8_t stale;	  /* devices changed: a refresh takes them up */
+	uint8_t pass;	  /* number of the dump, never 0 */
 	uint8_t dumping;
 	uint8_t checking;  /* the dump is over, those it did not show are being asked for */
 	uint8_t resync;	   /* events were lost: the next pass asks for every flow */
@@ -141,16 +165,20 @@ struct fo__nft {
 	uint32_t check_at;
 	uint32_t permit_at; /* of the forbidden, those below are still to be asked for */
 	uint32_t reset_s;   /* fo__nft_reset_timeout() */
+	uint32_t report_ms; /* fo__nft_report_ms(), in hardware mode */
 
 	struct fo__nft_policy policies[FO__NFT_POLICIES];
 	uint32_t n_policies;
 	struct fo__nft_forbidden *forbidden; /* FO__NFT_FORBIDDEN of them, or NULL before the first */
 	uint32_t n_forbidden;
+	struct fo__nft_proof *proofs; /* FO__NFT_PROOFS of them, in hardware mode */
+	uint32_t n_proofs;
 
 	uint64_t next_refresh_ms;
 	uint64_t next_direct_ms; /* when a delete may be worked off by itself again */
 	uint64_t next_dump_ms;
 	uint64_t dump_began_ms;
+	uint64_t next_look_ms; /* of the trials; real time */
 };
 
 /* ---- Sizes and times ---- */
@@ -166,6 +194,11 @@ struct fo__nft {
 /* ... and after flows were added. */
 #define FO__NFT_SOON_MS 100u
 #define FO__NFT_AGE_MS	4000u
+/* The collector of nf_flowtable comes once a second: it finds that a connection is gone and has the driver forget it, and
+ * frees the flow when it comes again. And some time for itself. */
+#define FO__NFT_LET_GO_MS 2250u
+/* What a delete takes at most in hardware mode, where the driver is no slower. */
+#define FO__NFT_HARDWARE_BOUND_MS 3000u
 
 /* ---- Functions ---- */
 
@@ -195,6 +228,10 @@ int fo__nft_settings(int may_change, int probing, char *changed, size_t size, st
 /* Seconds that conntrack leaves a reset connection, where no living one can have as little left; else 0. */
 uint32_t fo__nft_reset_timeout(void);
 
+/* Milliseconds after which what hardware has counted is in conntrack: the kernel asks drivers when a tenth of the flowtable's
+ * timeout has passed without a packet that it saw. */
+uint32_t fo__nft_report_ms(void);
+
 /* foreign.c: flowtables of others on our devices. */
 int fo__nft_foreign(struct fo__nft *nft, int allowed, int probing, struct fo_error *err);
 
@@ -202,8 +239,11 @@ struct fo__nft_set;
 
 /* rules.c */
 int fo__nft_create_rules(struct fo__nft *nft, int probing, struct fo_error *err);
-/* Make the flowtable and the rules anew: the kernel lets go of every flow. */
+/* Make the flowtable and the rules anew: the kernel lets go of every flow. In hardware mode: the rules, and devices that
+ * came; the kernel lets go of nothing. */
 int fo__nft_refresh(struct fo__nft *nft, struct fo_error *err);
+/* Take nothing up any more. */
+int fo__nft_drop_rules(struct fo__nft *nft);
 /* Is the table still there? 0, -ENOENT, -errno. */
 int fo__nft_table_alive(struct fo__nft *nft);
 /* Add the rules of one policy to those that are there. */
@@ -220,10 +260,14 @@ int fo__nft_batch_send(struct fo__nft *nft, struct fo__tx *tx, int commit, struc
 
 /* expressions.c: what rules are made of. */
 void fo__nft_established(struct fo__tx *tx);
+/* No translation of either end. */
+void fo__nft_match_no_nat(struct fo__tx *tx);
 void fo__nft_match_protocol(struct fo__tx *tx, const struct fo__nft_set *set);
 /* Is the connection in this set (number + 1 of the batch), or not? */
 void fo__nft_match_set(struct fo__tx *tx, const struct fo__nft_set *set, const char *name, uint32_t number,
 		       int in);
+/* Is the packet itself, as it arrives, in this set? */
+void fo__nft_match_packet(struct fo__tx *tx, const struct fo__nft_set *set, uint32_t number);
 void fo__nft_match_original(struct fo__tx *tx);
 void fo__nft_match_zone(struct fo__tx *tx, uint16_t zone);
 void fo__nft_match_devices(struct fo__tx *tx, const uint32_t device[2]);
@@ -246,6 +290,8 @@ void fo__nft_permit(struct fo__nft *nft, const struct fo__ct_entry *entry);
 /* Ask for the next of them, from nft->permit_at down: events were lost. */
 void fo__nft_permit_ended(struct fo__nft *nft, uint32_t most);
 void fo__nft_policies_free(struct fo__nft *nft);
+/* Could a policy have taken this entry, by its addresses and ports? */
+int fo__nft_policy_may_have(const struct fo__nft *nft, const struct fo__ct_entry *entry);
 
 /* elements.c: the elements of these records, in one transaction each: all or none. */
 int fo__nft_elements_add(struct fo__nft *nft, struct fo__nft_record *const *records, size_t n,
@@ -263,7 +309,8 @@ int fo__nft_forbidden_del(struct fo__nft *nft, const struct fo__nft_forbidden *w
 struct fo__nft_set {
 	const char *name;
 	const char *forbidden;
-	uint8_t family; /* FO_FAMILY_ */
+	const char *seen; /* in hardware mode: who arrives at the host */
+	uint8_t family;	  /* FO_FAMILY_ */
 	uint8_t proto;
 	uint8_t address; /* bytes */
 	uint8_t type;	 /* nft's number of the address type */
@@ -298,7 +345,35 @@ void fo__nft_flows_flush(struct fo__nft *nft, uint64_t until_us);
 void fo__nft_flows_lost(struct fo__nft *nft);
 int fo__nft_ending(const struct fo__nft *nft);
 
+/* A flow that ends: put it last in one of the three queues; take the first, or FO__NFT_NO_SLOT. */
+void fo__nft_queue_put(struct fo__nft *nft, uint32_t *head, uint32_t *tail, uint32_t slot);
+uint32_t fo__nft_queue_take(struct fo__nft *nft, uint32_t *head, uint32_t *tail);
+
+/* hardware.c: in hardware mode */
+int fo__nft_hardware_check(const struct fo_table_options *options, struct fo_error *err);
+/* May it have this timeout? What hardware counted is known late. */
+int fo__nft_check_timeout(const struct fo__nft *nft, const struct fo_backend_flow *flow,
+			  struct fo_error *err);
+/* Of a flow whose element is gone: must it wait for hardware? entry: its conntrack entry, or NULL with errno. */
+int fo__nft_in_hardware(const struct fo__nft *nft, const struct fo__nft_record *record,
+			const struct fo__ct_entry *entry, int error);
+/* Have the kernel let go of those that wait; those that it has let go of are put into the queue of those that left. */
+void fo__nft_let_go(struct fo__nft *nft);
+/* Milliseconds until the first of them has left; UINT32_MAX: none waits. */
+uint32_t fo__nft_let_go_in(const struct fo__nft *nft);
+/* Before the table goes: have hardware forget all that is in it. Blocks while it does. */
+void fo__nft_drain(struct fo__nft *nft);
+
+/* proof.c: in hardware mode */
+int fo__nft_is_hidden(const struct fo_adj *adj);
+/* Find out whether it is in hardware both ways, as soon as there is room for it. */
+void fo__nft_proof_want(struct fo__nft *nft, uint32_t slot, const struct fo__ct_entry *entry);
+/* Look at those under trial, when it is time. */
+void fo__nft_prove(struct fo__nft *nft);
+
 /* watch.c */
+#define FO__NFT_HW_OFFLOAD (1u << 15) /* IPS_HW_OFFLOAD, which older headers lack */
+#define FO__NFT_SHORT_CUT  (IPS_OFFLOAD | FO__NFT_HW_OFFLOAD)
 /* FO_R_TCP_FIN, FO_R_TCP_RST, or FO_R_NONE for a connection that is not ending. */
 enum fo_reason fo__nft_closing(const struct fo__nft *nft, const struct fo__ct_entry *entry);
 /* Report what a conntrack entry says of its flow: counters, state, that it closes. */

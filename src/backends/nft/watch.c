@@ -18,10 +18,6 @@
 /* Flows asked for between two looks at the clock. */
 #define CHECKS_MOST 32u
 
-#ifndef IPS_HW_OFFLOAD
-#define IPS_HW_OFFLOAD (1u << 15)
-#endif
-
 uint64_t fo__nft_us(void)
 {
 	struct timespec now;
@@ -83,13 +79,29 @@ enum fo_reason fo__nft_closing(const struct fo__nft *nft, const struct fo__ct_en
 		       : FO_R_NONE;
 }
 
-static uint8_t state_of(const struct fo__nft *nft, const struct fo__ct_entry *entry)
+/* The kernel says HW_OFFLOAD where the driver took at least one direction, and nothing of the other. */
+static uint8_t state_of(const struct fo__nft *nft, const struct fo__nft_record *record,
+			const struct fo__ct_entry *entry)
 {
+	/* The kernel has let go, and the driver not yet. */
+	if ((entry->status & FO__NFT_SHORT_CUT) == FO__NFT_HW_OFFLOAD)
+		return record->state;
 	if (!(entry->status & IPS_OFFLOAD))
 		return FO_STATE_ARMED;
 	if (nft->foreign)
 		return FO_STATE_PARTIAL;
-	return entry->status & IPS_HW_OFFLOAD ? FO_STATE_HARDWARE : FO_STATE_ACTIVE;
+	if (!(entry->status & FO__NFT_HW_OFFLOAD))
+		return FO_STATE_ACTIVE;
+	return record->flags & FO__NFT_PROVEN ? FO_STATE_HARDWARE : FO_STATE_PARTIAL;
+}
+
+static unsigned int reason_of(const struct fo__nft *nft, uint8_t state)
+{
+	if (state == FO_STATE_ARMED)
+		return FO_R_FALLBACK;
+	if (state == FO_STATE_PARTIAL && nft->foreign)
+		return FO_R_IN_USE;
+	return nft->hardware && state != FO_STATE_HARDWARE ? FO_R_NOT_IN_HARDWARE : FO_R_NONE;
 }
 
 /* Armed as it was at the last look, and packets since: of a flow that only now left they may have been on the short cut. */
@@ -105,7 +117,7 @@ void fo__nft_take_entry(struct fo__nft *nft, uint32_t slot, const struct fo__ct_
 {
 	struct fo__nft_record *record = &nft->records[slot];
 	uint64_t packets = record->packets[0] + record->packets[1];
-	uint8_t state = state_of(nft, entry);
+	uint8_t state = state_of(nft, record, entry);
 	enum fo_reason closing = fo__nft_closing(nft, entry);
 	int first = !(record->flags & FO__NFT_HAS_CT);
 
@@ -120,13 +132,14 @@ void fo__nft_take_entry(struct fo__nft *nft, uint32_t slot, const struct fo__ct_
 	if (record->flags & FO__NFT_QUEUED)
 		return;
 	if (state != record->state) {
-		unsigned int reason = state == FO_STATE_ARMED	  ? FO_R_FALLBACK
-				      : state == FO_STATE_PARTIAL ? FO_R_IN_USE
-								  : FO_R_NONE;
-
 		record->state = state;
-		nft->ops->state(nft->host, record->cookie, state, reason);
+		nft->ops->state(nft->host, record->cookie, state, reason_of(nft, state));
 	}
+	/* What left the hardware is proven anew when it is back. */
+	if (!(entry->status & FO__NFT_HW_OFFLOAD))
+		record->flags &= (uint8_t)~FO__NFT_PROVEN;
+	else if (nft->hardware && !nft->foreign && !(record->flags & (FO__NFT_PROVEN | FO__NFT_HIDDEN)))
+		fo__nft_proof_want(nft, slot, entry);
 	if (closing)
 		nft->ops->closing(nft->host, record->cookie, closing);
 }

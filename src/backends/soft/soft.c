@@ -87,7 +87,7 @@ static int soft_adj_update(void *priv, fo_adj_id id, const struct fo_adj *old_ad
 const struct fo_backend fo__backend_soft = {
 	.size = sizeof(struct fo_backend),
 	.abi = FO_BACKEND_ABI,
-	.rank = 0,
+	.rank = FO_RANK_SOFT,
 	.name = "soft",
 	.probe = soft_probe,
 	.create = soft_create,

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig_nft_hw.c - the rigs of backend nft in hardware mode: nf_flowtable with flags offload on the simulated hardware of
+ * tests/hwsim, as its two kinds.
+ *
+ * What is short-cut must have been forwarded by the hardware, and when the table is gone the hardware must have been told
+ * to forget every rule: one of the kind ppe would keep it.
+ * */
+#include "rig_net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int open_as(const char *personality, void **state, struct fo_table_options *options, char *why,
+		   size_t why_size)
+{
+	options->needs |= FO_CAP_HARDWARE;
+	options->flags |= FO_TABLE_ACCEPT_LINGER | FO_TABLE_KILL_CONNTRACK;
+	return net_open_hardware(state, options, "nft", personality, why, why_size);
+}
+
+static int open_nic(void **state, struct fo_table_options *options, char *why, size_t why_size)
+{
+	return open_as("nic", state, options, why, why_size);
+}
+
+static int open_ppe(void **state, struct fo_table_options *options, char *why, size_t why_size)
+{
+	return open_as("ppe", state, options, why, why_size);
+}
+
+/* The table is gone. */
+static void close_clean(void *state)
+{
+	struct net *net = state;
+	unsigned long flushed = 0;
+	unsigned int rules = 0;
+	int rc = net_hardware_rules(net, &rules) || net_hardware_counter(net, "flushed", &flushed);
+
+	if (rc)
+		fprintf(stderr, "rig: %s\n", net->why);
+	else if (rules || flushed)
+		fprintf(stderr, "rig: %u rules are left in the hardware, %lu were left and flushed\n", rules,
+			flushed);
+	net_close(state);
+	if (rc || rules || flushed)
+		abort();
+}
+
+#define MUST_HAVE                                                                                            \
+	(FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | \
+	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_PPPOE | FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_POLICY |         \
+	 FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_FLOW_UPDATE | FO_CAP_CRASH_LINGERS | FO_CAP_NETNS |      \
+	 FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_HARDWARE)
+
+#define RIG_NFT_HW                                                                                           \
+	.must_have = MUST_HAVE, .features = RIG_BURSTS | RIG_ALLOC,                                          \
+	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS, .most_flows = 200, .attach = net_attach,                   \
+	.detach = net_detach, .close = close_clean, .inject = net_inject, .advance = net_advance,            \
+	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
+	.port = net_set_port, .settle = net_settle
+
+const struct rig rig_nft_nic = {
+	.name = "nft-nic",
+	.about = "nf_flowtable with flags offload on the simulated hardware, a network adapter (FO_HWSIM)",
+	.open = open_nic,
+	RIG_NFT_HW,
+};
+
+const struct rig rig_nft_ppe = {
+	.name = "nft-ppe",
+	.about = "nf_flowtable with flags offload on the simulated hardware, a router's chip (FO_HWSIM)",
+	.open = open_ppe,
+	RIG_NFT_HW,
+};

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* live_hardware.c - the nft backend in hardware mode, on the simulated hardware of tests/hwsim: what is said of a flow, and
+ * that no rule is left in the driver. world.sh has made its ports those of the router. See live.h.
+ */
+#include "live.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define FOLDER "/sys/kernel/debug/fo_hwsim/"
+
+/* ---- The hardware ---- */
+
+static void order(const char *file, const char *text)
+{
+	char path[64];
+	FILE *to;
+
+	snprintf(path, sizeof(path), FOLDER "%s", file);
+	to = fopen(path, "w");
+	if (!to || fprintf(to, "%s\n", text) < 0 || fclose(to))
+		FAIL("%s: %s", path, strerror(errno));
+}
+
+static unsigned int rules(void)
+{
+	FILE *from = fopen(FOLDER "rules", "r");
+	unsigned int lines = 0;
+	int c;
+
+	CHECK(from);
+	while ((c = fgetc(from)) != EOF)
+		lines += c == '\n';
+	fclose(from);
+	return lines;
+}
+
+static unsigned long counter(const char *name)
+{
+	FILE *from = fopen(FOLDER "counters", "r");
+	unsigned long value = 0;
+	char word[64];
+	bool found = false;
+
+	CHECK(from);
+	while (!found && fscanf(from, "%63s %lu", word, &value) == 2)
+		found = !strcmp(word, name);
+	fclose(from);
+	CHECK(found);
+	return value;
+}
+
+/* ---- The table ---- */
+
+static void options_of(struct world *world, struct fo_table_options *options, struct fo_port ports[2])
+{
+	world_options(world, options, ports);
+	options->needs = FO_CAP_HARDWARE;
+	options->flags |= FO_TABLE_ACCEPT_LINGER | FO_TABLE_KILL_CONNTRACK;
+}
+
+static void open_table(struct world *world)
+{
+	struct fo_table_options options;
+	struct fo_port ports[2];
+
+	/* What hardware counts is told after a tenth of these. */
+	world_sysctl_set("nf_flowtable_udp_timeout", 10);
+	world_sysctl_set("nf_flowtable_tcp_timeout", 10);
+	options_of(world, &options, ports);
+	OK(fo_table_create(&options, &world->table, &live_err));
+	world_sides(world);
+}
+
+static void add(struct world *world, struct pair *pair, fo_flow_id *id)
+{
+	pair_talk(pair, 3);
+	pair->flow.adj[0] = world->adj[0];
+	pair->flow.adj[1] = world->adj[1];
+	OK(fo_flow_add(world->table, &pair->flow, id, &live_err));
+}
+
+static unsigned int state_of(struct world *world, fo_flow_id id, unsigned int *reason)
+{
+	struct fo_flow_info info;
+
+	FO_INIT(&info);
+	OK(fo_flow_get(world->table, id, &info, &live_err));
+	*reason = info.reason;
+	return info.state;
+}
+
+static void explained(struct world *world, fo_flow_id id, const char *word)
+{
+	struct fo_explanation ex;
+
+	FO_INIT(&ex);
+	OK(fo_flow_explain(world->table, id, NULL, &ex, &live_err));
+	if (!strstr(ex.text, word))
+		FAIL("\"%s\" does not say \"%s\"", ex.text, word);
+}
+
+static void talk_for(struct world *world, struct pair *pair, unsigned int ms)
+{
+	struct timespec now;
+	uint64_t end;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + ms;
+	do {
+		pair_talk(pair, 1);
+		world_rest(world);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 < end);
+}
+
+/* Closed, and nothing is left that the hardware was not told to forget. */
+static void close_clean(struct world *world)
+{
+	world_close(world);
+	CHECK_INT(rules(), 0);
+	CHECK_INT(counter("flushed"), 0);
+}
+
+/* ---- Cases ---- */
+
+static void a_flow_of(struct world *world, int family, int type)
+{
+	struct pair pair;
+	fo_flow_id id;
+	uint64_t slow;
+	unsigned long fast;
+
+	pair_open(&pair, family, type, 5001, 7000);
+	add(world, &pair, &id);
+	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	CHECK_INT(rules(), 2);
+	explained(world, id, "one direction at least");
+	world_until_state(world, &pair, id, FO_STATE_HARDWARE);
+	explained(world, id, "HW_OFFLOAD");
+	slow = world_slow();
+	fast = counter("forwarded");
+	pair_talk(&pair, 20);
+	CHECK_INT(world_slow() - slow, 0);
+	CHECK(counter("forwarded") - fast >= 40);
+	OK(fo_flow_del(world->table, id, NULL, &live_err));
+	world_until_event(world, FO_EV_DELETED, world->events[FO_EV_DELETED] + 1);
+	CHECK_INT(rules(), 0);
+	pair_close(&pair);
+}
+
+static void proven(struct world *world)
+{
+	open_table(world);
+	a_flow_of(world, AF_INET, SOCK_DGRAM);
+	a_flow_of(world, AF_INET6, SOCK_STREAM);
+	close_clean(world);
+}
+
+static void refused_by_driver(struct world *world)
+{
+	struct pair pair;
+	unsigned int reason;
+	fo_flow_id id;
+
+	open_table(world);
+	order("fail", "95 0 1000000 no room for this kind");
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	add(world, &pair, &id);
+	world_until_state(world, &pair, id, FO_STATE_ACTIVE);
+	CHECK_INT(world->last[FO_EV_STATE].reason, FO_R_NOT_IN_HARDWARE);
+	CHECK_INT(state_of(world, id, &reason), FO_STATE_ACTIVE);
+	CHECK_INT(reason, FO_R_NOT_IN_HARDWARE);
+	explained(world, id, "The driver refused it");
+	CHECK_INT(rules(), 0);
+	/* The kernel asks again, and then it is told. */
+	order("fail", "0");
+	world_until_state(world, &pair, id, FO_STATE_HARDWARE);
+	pair_close(&pair);
+	close_clean(world);
+}
+
+static void one_direction(struct world *world)
+{
+	struct pair pair;
+	unsigned int reason;
+	fo_flow_id id;
+
+	open_table(world);
+	order("refuse", "in1");
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	add(world, &pair, &id);
+	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	talk_for(world, &pair, 8000);
+	CHECK_INT(state_of(world, id, &reason), FO_STATE_PARTIAL);
+	CHECK_INT(reason, FO_R_NOT_IN_HARDWARE);
+	CHECK_INT(rules(), 1);
+	order("refuse", "");
+	world_until_state(world, &pair, id, FO_STATE_HARDWARE);
+	pair_close(&pair);
+	close_clean(world);
+}
+
+/* Nobody's packets, nobody's proof. */
+static void silent_direction(struct world *world)
+{
+	struct pair pair;
+	unsigned int reason;
+	fo_flow_id id;
+
+	open_table(world);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	add(world, &pair, &id);
+	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	for (unsigned int i = 0; i < 200; i++) {
+		char got;
+
+		CHECK_INT(send(pair.client, "q", 1, 0), 1);
+		CHECK_INT(recv(pair.server, &got, 1, 0), 1);
+		world_rest(world);
+		usleep(20000);
+	}
+	CHECK_INT(state_of(world, id, &reason), FO_STATE_PARTIAL);
+	pair_close(&pair);
+	close_clean(world);
+}
+
+static void refused(const struct fo_table_options *options, int code, unsigned int reason, const char *word)
+{
+	struct fo_table *table;
+
+	CHECK_INT(fo_table_create(options, &table, &live_err), code);
+	CHECK_INT(live_err.reason, reason);
+	if (!strstr(live_err.text, word))
+		FAIL("\"%s\" does not say \"%s\"", live_err.text, word);
+}
+
+static void consents(struct world *world)
+{
+	struct fo_table_options options;
+	struct fo_port ports[2];
+	struct fo_caps caps;
+	struct pair pair;
+	fo_flow_id id;
+
+	options_of(world, &options, ports);
+	options.flags &= ~FO_TABLE_ACCEPT_LINGER;
+	refused(&options, -EPERM, FO_R_PERMISSION, "FO_TABLE_ACCEPT_LINGER");
+	options_of(world, &options, ports);
+	options.flags &= ~FO_TABLE_KILL_CONNTRACK;
+	OK(fo_table_create(&options, &world->table, &live_err));
+	FO_INIT(&caps);
+	OK(fo_table_caps(world->table, &caps, &live_err));
+	CHECK(!(caps.can & (FO_CAP_SNAT | FO_CAP_DELETE_KEEPS_CT | FO_CAP_CRASH_GONE)));
+	CHECK(caps.can & FO_CAP_HARDWARE);
+	world_sides(world);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	pair_talk(&pair, 3);
+	pair.flow.adj[0] = world->adj[0];
+	pair.flow.adj[1] = world->adj[1];
+	CHECK_INT(fo_flow_add(world->table, &pair.flow, &id, &live_err), -EOPNOTSUPP);
+	pair_talk(&pair, 20);
+	CHECK_INT(rules(), 0);
+	pair_close(&pair);
+	close_clean(world);
+	world_run("ip link add v8 type veth peer name v9");
+	options_of(world, &options, ports);
+	ports[1].port = if_nametoindex("v8");
+	refused(&options, -EOPNOTSUPP, FO_R_UNSUPPORTED, "v8");
+	world_run("ip link del v8");
+}
+
+static void policies(struct world *world)
+{
+	struct fo_policy policy;
+	struct pair pair;
+	fo_policy_id id;
+
+	open_table(world);
+	FO_INIT(&policy);
+	policy.adj[0] = world->adj[0];
+	policy.adj[1] = world->adj[1];
+	OK(fo_policy_add(world->table, &policy, &id, &live_err));
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	talk_for(world, &pair, 2000);
+	CHECK_INT(rules(), 2);
+	OK(fo_policy_del(world->table, id, &live_err));
+	world_until_event(world, FO_EV_INVALIDATED, 1);
+	CHECK_INT(rules(), 0);
+	OK(fo_policy_add(world->table, &policy, &id, &live_err));
+	pair_talk(&pair, 5);
+	usleep(100000);
+	/* Taken by the kernel, and nobody has looked: the drain finds it. */
+	CHECK_INT(rules(), 2);
+	close_clean(world);
+	pair_close(&pair);
+}
+
+static void drained(struct world *world)
+{
+	struct pair pairs[8];
+	fo_flow_id id;
+
+	open_table(world);
+	for (uint16_t i = 0; i < 8; i++) {
+		pair_open(&pairs[i], i & 1 ? AF_INET6 : AF_INET, SOCK_DGRAM, (uint16_t)(5001 + i),
+			  (uint16_t)(7000 + i));
+		add(world, &pairs[i], &id);
+		world_until_state(world, &pairs[i], id, FO_STATE_PARTIAL);
+	}
+	CHECK_INT(rules(), 16);
+	close_clean(world);
+	for (unsigned int i = 0; i < 8; i++)
+		pair_close(&pairs[i]);
+}
+
+static void forgotten(struct world *world)
+{
+	struct pair pair;
+	fo_flow_id id;
+
+	open_table(world);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	add(world, &pair, &id);
+	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	world_run("conntrack -D -p udp >/dev/null 2>&1");
+	world_until_event(world, FO_EV_LOST, 1);
+	CHECK_INT(rules(), 0);
+	pair_close(&pair);
+	close_clean(world);
+}
+
+static void by_itself(struct world *world)
+{
+	struct fo_table_options options;
+	struct fo_port ports[2];
+	struct fo_caps caps;
+
+	FO_INIT(&caps);
+	options_of(world, &options, ports);
+	options.needs = 0;
+	options.backend = NULL;
+	OK(fo_table_create(&options, &world->table, &live_err));
+	OK(fo_table_caps(world->table, &caps, &live_err));
+	if (strcmp(caps.backend, "nft") || !(caps.can & FO_CAP_HARDWARE) ||
+	    !strstr(caps.choice, "auto took nft in hardware"))
+		FAIL("%s: %s", caps.backend, caps.choice);
+	world_close(world);
+	options.needs = FO_CAP_DELETE_KEEPS_CT | FO_CAP_POLICY;
+	OK(fo_table_create(&options, &world->table, &live_err));
+	OK(fo_table_caps(world->table, &caps, &live_err));
+	if (strcmp(caps.backend, "nft") || (caps.can & FO_CAP_HARDWARE) ||
+	    !strstr(caps.choice, "nft in hardware lacks delete-keeps-ct"))
+		FAIL("%s: %s", caps.backend, caps.choice);
+	world_close(world);
+}
+
+const struct live_case live_hardware[] = {
+	{"hardware_is_said_when_both_directions_are_proven", proven},
+	{"hardware_refused_by_the_driver_is_said", refused_by_driver},
+	{"hardware_in_one_direction_is_partial", one_direction},
+	{"hardware_of_a_silent_direction_is_not_proven", silent_direction},
+	{"hardware_asks_for_consent", consents},
+	{"hardware_by_policy", policies},
+	{"hardware_is_drained_before_the_table_goes", drained},
+	{"hardware_forgets_with_conntrack", forgotten},
+	{"hardware_is_taken_by_auto", by_itself},
+	{NULL, NULL},
+};
