@@ -238,6 +238,7 @@ static enum fo__bpf_proven send_probe(struct fo__bpf *bpf, uint32_t port, const 
 	uint8_t frame[60] = {0};
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1,
 		    .batch_size = 1, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	LIBBPF_OPTS(bpf_test_run_opts, who);
 	uint32_t zero = 0;
 	int map;
 
@@ -248,6 +249,7 @@ static enum fo__bpf_proven send_probe(struct fo__bpf *bpf, uint32_t port, const 
 	put16(frame + 12, PROBE_TYPE);
 	map = bpf_map__fd(by->program->maps.proof);
 	if (bpf_map_update_elem(map, &zero, &now, BPF_ANY) ||
+	    bpf_prog_test_run_opts(bpf_program__fd(by->program->progs.fo_who), &who) ||
 	    bpf_prog_test_run_opts(bpf_program__fd(by->program->progs.fo_prove), &run) ||
 	    bpf_map_lookup_elem(map, &zero, &now))
 		return FO__BPF_UNPROVEN;
