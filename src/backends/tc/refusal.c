@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* refusal.c - why the kernel or a driver said no, as a reason; and what it need not be asked again at once. See state.h. */
+#include "backends/tc/state.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* Hardware may be set up anew meanwhile. */
+#define REMEMBER_MS 30000u
+
+static const struct row {
+	int error, code;
+	enum fo_reason reason;
+	const char *remedy;
+} rows[] = {
+	{ENOSPC, -ENOSPC, FO_R_FULL, "the hardware's table is full: try again when flows have ended"},
+	{ENOMEM, -ENOSPC, FO_R_FULL, "the hardware or the kernel has no memory left for it"},
+	{EOPNOTSUPP, -EOPNOTSUPP, FO_R_UNSUPPORTED, "leave it to the slow path"},
+	{EINVAL, -EOPNOTSUPP, FO_R_UNSUPPORTED, "leave it to the slow path"},
+	{ERANGE, -EOPNOTSUPP, FO_R_UNSUPPORTED, "leave it to the slow path"},
+	{EEXIST, -EBUSY, FO_R_IN_USE, "somebody else has a filter with this key"},
+	{ENODEV, -ENODEV, FO_R_EGRESS_DOWN, "its port is gone"},
+	{ENXIO, -ENODEV, FO_R_EGRESS_DOWN, "its port is gone"},
+	{EAGAIN, -EAGAIN, FO_R_BUSY, "try again"},
+	{EBUSY, -EAGAIN, FO_R_BUSY, "try again"},
+	{EINTR, -EAGAIN, FO_R_BUSY, "try again"},
+	{ENOBUFS, -EAGAIN, FO_R_BUSY, "answers were lost: try again"},
+	{EPERM, -EPERM, FO_R_PERMISSION, "it takes CAP_NET_ADMIN"},
+};
+
+static const struct row *row_of(int error)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].error == error)
+			return &rows[i];
+	return NULL;
+}
+
+int fo__tc_refused(struct fo_error *err, int error, const char *words, const char *what)
+{
+	const struct row *row = row_of(error);
+
+	return fo__nl_refuse(err, row ? row->code : -EIO, row ? row->reason : FO_R_BACKEND, FO_STAGE_INSTALL,
+			     error, NULL, "%s was refused: %s%s%s%s%s", what, strerror(error),
+			     *words ? ": " : "", words, row ? ": " : "", row ? row->remedy : "");
+}
+
+/* ---- Remembering ---- */
+
+/* All that decides whether hardware takes a direction, but for its addresses and ports. Never 0. */
+uint32_t fo__tc_shape_of(const struct fo_backend_flow *flow, unsigned int dir)
+{
+	const struct fo_tuple *in = &flow->flow->tuple[dir], *out = &flow->out[dir];
+	uint32_t shape = 1;
+
+	shape = shape << 4 | in->family;
+	shape = shape << 8 | in->proto;
+	shape = shape << 2 | (flow->in[dir]->n_encaps & 3);
+	shape = shape << 2 | (flow->to[dir]->n_encaps & 3);
+	shape = shape << 1 | (flow->flow->dscp[dir] != 0);
+	shape = shape << 1 | (memcmp(in->src, out->src, 16) != 0);
+	shape = shape << 1 | (memcmp(in->dst, out->dst, 16) != 0);
+	shape = shape << 1 | (in->sport_be != out->sport_be);
+	return shape << 1 | (in->dport_be != out->dport_be);
+}
+
+static int is_lasting(int error)
+{
+	const struct row *row = row_of(error);
+
+	return row && row->reason == FO_R_UNSUPPORTED;
+}
+
+static struct fo__tc_refusal *find(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir)
+{
+	const struct fo__tc_port *from = fo__tc_port(tc, flow->in[dir]->port),
+				 *into = fo__tc_port(tc, flow->to[dir]->port);
+	uint32_t shape = fo__tc_shape_of(flow, dir);
+
+	for (unsigned int i = 0; from && into && i < FO__TC_REFUSALS; i++) {
+		struct fo__tc_refusal *refused = &tc->refused[i];
+
+		if (refused->shape == shape && refused->from == fo__tc_place(tc, from) &&
+		    refused->into == fo__tc_place(tc, into))
+			return refused;
+	}
+	return NULL;
+}
+
+void fo__tc_remember(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir, int error,
+		     const char *words)
+{
+	struct fo__tc_refusal *refused = find(tc, flow, dir);
+	const struct fo__tc_port *from = fo__tc_port(tc, flow->in[dir]->port),
+				 *into = fo__tc_port(tc, flow->to[dir]->port);
+
+	if (!is_lasting(error) || !from || !into)
+		return;
+	if (!refused)
+		refused = &tc->refused[tc->next_refused++ % FO__TC_REFUSALS];
+	refused->shape = fo__tc_shape_of(flow, dir);
+	refused->from = fo__tc_place(tc, from);
+	refused->into = fo__tc_place(tc, into);
+	refused->error = (uint16_t)error;
+	refused->until_ms = fo__tc_now(tc) + REMEMBER_MS;
+	(void)snprintf(refused->words, sizeof(refused->words), "%s", words);
+}
+
+int fo__tc_remembered(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir,
+		      struct fo_error *err)
+{
+	const struct fo__tc_refusal *refused = find(tc, flow, dir);
+
+	if (!refused || fo__tc_now(tc) >= refused->until_ms)
+		return 0;
+	return fo__tc_refused(err, refused->error, refused->words, "a flow of this shape, a moment ago,");
+}
