@@ -90,7 +90,7 @@ static int probe(struct net *net, const struct fo_table_options *wanted)
 	options.n_ports = wanted->n_ports;
 	options.port_stride = wanted->port_stride;
 	options.netns_fd = net->router;
-	options.flags = FO_TABLE_ALLOW_SYSCTL;
+	options.flags = FO_TABLE_ALLOW_SYSCTL | wanted->flags;
 	options.backend_options = wanted->backend_options;
 	if (!fo_backend_probe(net->backend, &options, &caps, &err))
 		return 0;
@@ -99,7 +99,7 @@ static int probe(struct net *net, const struct fo_table_options *wanted)
 }
 
 static int open_with(void **state, struct fo_table_options *options, const char *backend,
-		     int (*router)(struct net *net), char *why, size_t why_size)
+		     const char *personality, int (*router)(struct net *net), char *why, size_t why_size)
 {
 	struct net *net = calloc(1, sizeof(*net));
 
@@ -108,6 +108,8 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 		return -1;
 	}
 	net->backend = backend;
+	net->hwsim = personality;
+	net->instant = personality != NULL;
 	net->home = net->router = net->wires = net->arrivals = net->tap = net->rtnetlink = -1;
 	net->rulesets = net->conntrack = -1;
 	take_ports(net, options);
@@ -131,13 +133,19 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size)
 {
-	return open_with(state, options, backend, net_router_open, why, why_size);
+	return open_with(state, options, backend, NULL, net_router_open, why, why_size);
+}
+
+int net_open_hwsim(void **state, struct fo_table_options *options, const char *backend,
+		   const char *personality, char *why, size_t why_size)
+{
+	return open_with(state, options, backend, personality, net_router_open, why, why_size);
 }
 
 int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
 		  size_t why_size)
 {
-	return open_with(state, options, backend, net_tap_open, why, why_size);
+	return open_with(state, options, backend, NULL, net_tap_open, why, why_size);
 }
 
 int net_attach(void *state, struct fo_table *table, char *why, size_t why_size)
@@ -204,7 +212,7 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 /* Only where the slow path puts flows on the short cut. new: there may be some that never were. */
 static int take_up(struct net *net, int new)
 {
-	if (!net->table || net->rulesets < 0)
+	if (!net->table || net->rulesets < 0 || net->instant)
 		return 0;
 	if (net_kernel_refreshes(net))
 		return -1;

@@ -4,13 +4,14 @@
  *
  * rig_net.c     opens it, carries a packet through it and says what became of it
  * rig_net_devices.c  namespaces and devices: a veth pair a port, the devices that a side needs on top
+ * rig_net_hwsim.c    ports of the simulated switch (tests/hwsim) in place of the veth pairs
  * rig_net_pppoe.c    PPPoE sessions
  * rig_net_route.c    where the packets of a side go
  * rig_net_wire.c     raw sockets at the neighbours' ends; the tap behind the short cut
  * rig_net_router.c   what makes the slow path do what a flow says: marks, routes, NAT, and real packets first
  * rig_net_kernel.c   what the kernel says of the short cut: conntrack's bit, flowtables made anew
  *
- * A rig of one backend (rig_nft.c, rig_bpf.c) adds a name and what that backend must have.
+ * A rig of one backend (rig_nft.c, rig_bpf.c, rig_tc.c) adds a name and what that backend must have.
  * */
 #ifndef CONFORMANCE_RIG_NET_H
 #define CONFORMANCE_RIG_NET_H
@@ -54,6 +55,8 @@ struct net_frame {
 
 struct net {
 	const char *backend;
+	const char *hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
+	int instant;	   /* flows are on the short cut once they are added */
 	int home;   /* the namespace that this process came from */
 	int router; /* namespaces */
 	int wires;
@@ -107,6 +110,10 @@ int net_port(struct net *net, const struct fo_port *port);
 /* The side's number; devices and routes are made where they are not there yet. Sets adj->l3_dev. */
 int net_side(struct net *net, struct fo_adj *adj, uint32_t *out);
 
+/* rig_net_hwsim.c: ports of the switch to where they are used, and back. In the router. */
+int net_hwsim_take(struct net *net);
+void net_hwsim_give_back(struct net *net);
+
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);
 void net_pppoe_close(struct net *net);
@@ -156,6 +163,9 @@ int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple);
 
 /* rig_net.c: struct rig's functions; a rig has an open() of its own, which names the backend. */
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size);
+/* With ports of the simulated switch. */
+int net_open_hwsim(void **state, struct fo_table_options *options, const char *backend,
+		   const char *personality, char *why, size_t why_size);
 /* Without rules, routes and NAT: for a backend that does not ask the slow path. */
 int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
 		  size_t why_size);

@@ -120,6 +120,8 @@ static int make_wires(struct net *net)
 	size_t used = strlen(lines);
 	unsigned int i;
 
+	if (net->hwsim)
+		return run_batch(net, lines) || net_hwsim_take(net) ? -1 : 0;
 	for (i = 0; i < net->n_ports; i++) {
 		uint32_t port = net->port[i];
 
@@ -175,6 +177,8 @@ int net_devices_open(struct net *net)
 
 void net_devices_close(struct net *net)
 {
+	if (net->hwsim)
+		net_hwsim_give_back(net);
 	net_pppoe_close(net);
 	net_route_close(net);
 	if (net->wires >= 0)

@@ -16,6 +16,8 @@ static const struct row {
 	{ENOSPC, -ENOSPC, FO_R_FULL, "the hardware's table is full: try again when flows have ended"},
 	{ENOMEM, -ENOSPC, FO_R_FULL, "the hardware or the kernel has no memory left for it"},
 	{EOPNOTSUPP, -EOPNOTSUPP, FO_R_UNSUPPORTED, "leave it to the slow path"},
+	{ENOENT, -EOPNOTSUPP, FO_R_UNSUPPORTED,
+	 "the kernel lacks a part of tc (cls_flower, act_pedit, act_csum, act_vlan, act_mirred)"},
 	{EINVAL, -EOPNOTSUPP, FO_R_UNSUPPORTED, "leave it to the slow path"},
 	{ERANGE, -EOPNOTSUPP, FO_R_UNSUPPORTED, "leave it to the slow path"},
 	{EEXIST, -EBUSY, FO_R_IN_USE, "somebody else has a filter with this key"},
