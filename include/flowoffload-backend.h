@@ -170,6 +170,10 @@ struct fo_backend {
 	/* (opt, FO_CAP_POLICY) called before flow_del when it is the caller who deletes: no policy may take this connection again.
 	 * 0 for flows that no policy took; -errno: the delete is refused. */
 	int (*flow_forbid)(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err);
+
+	/* (opt) n flows are about to be deleted, by one flow_del after another: take them out in as few requests as may be. What
+	 * fails is left for flow_del to say; nothing is reported here. */
+	void (*flow_del_ahead)(void *priv, const uint64_t *cookies, const uint32_t *slots, size_t n);
 };
 
 /* fo_backend_register - make a backend known to fo_table_create(), fo_backend_name() and "auto".

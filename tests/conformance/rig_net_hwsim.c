@@ -18,7 +18,7 @@
 
 #include <libmnl/libmnl.h>
 
-#define PERSONALITY "/sys/kernel/debug/fo_hwsim/personality"
+#define SWITCH	    "/sys/kernel/debug/fo_hwsim/"
 #define PATIENCE_MS 20000u
 /* What the switch can carry. */
 #define CABLE_MTU 9000u
@@ -106,17 +106,24 @@ static int move(struct net *net, unsigned int index, int to, const char *name, u
 	return ask(net, nlh, name);
 }
 
-static int set_personality(struct net *net)
+static int set(struct net *net, const char *path, const char *value)
 {
-	FILE *file = fopen(PERSONALITY, "we");
+	FILE *file = fopen(path, "we");
 	int bad;
 
 	if (!file)
-		return net->cannot = 1, net_fail(net, "the simulated switch is not there (" PERSONALITY
-						      "): insmod fo_hwsim.ko, in the lab");
-	bad = fputs(net->hwsim, file) < 0;
+		return net->cannot = 1,
+		       net_fail(net, "the simulated switch is not there (%s): insmod fo_hwsim.ko, in the lab",
+				path);
+	bad = fputs(value, file) < 0;
 	bad |= fclose(file) != 0;
-	return bad ? net_fail(net, PERSONALITY ": %m") : 0;
+	return bad ? net_fail(net, "%s: %m", path) : 0;
+}
+
+/* Bytes are those of the IP packet, which the suite counts: of a frame there is no telling what was padding. */
+static int set_up(struct net *net)
+{
+	return set(net, SWITCH "personality", net->hwsim) || set(net, SWITCH "count_l3", "Y") ? -1 : 0;
 }
 
 static int take_end(struct net *net, unsigned int i, unsigned int which)
@@ -143,7 +150,7 @@ int net_hwsim_take(struct net *net)
 	int rc = net_enter(net, net->home);
 
 	if (!rc)
-		rc = set_personality(net);
+		rc = set_up(net);
 	for (i = 0; !rc && i < net->n_ports; i++)
 		rc = take_end(net, i, 0) || take_end(net, i, 1) ? -1 : 0;
 	return net_enter(net, net->router) ? -1 : rc;

@@ -20,6 +20,7 @@ static int open_as(const char *personality, uint32_t profile, void **state, stru
 	FO_INIT(&own);
 	own.profile = profile;
 	own.conntrack = FO_TC_CONNTRACK_ON;
+	own.bytes = FO_TC_BYTES_IP;
 	/* This suite is what shows it. */
 	own.guards_shown = profile == FO_TC_PROFILE_EXPLICIT;
 	options->backend_options = &own;

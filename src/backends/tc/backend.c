@@ -30,6 +30,11 @@ static int tc_flow_del(void *priv, uint64_t cookie, uint32_t slot, struct fo_err
 	return fo__tc_record(priv, cookie, slot) ? fo__tc_flow_del(priv, slot, err) : 0;
 }
 
+static void tc_flow_del_ahead(void *priv, const uint64_t *cookies, const uint32_t *slots, size_t n)
+{
+	fo__tc_flows_del_ahead(priv, cookies, slots, n);
+}
+
 static int tc_flow_update(void *priv, const struct fo_backend_flow *flow, uint32_t mask, struct fo_error *err)
 {
 	return fo__tc_flow_update(priv, flow, mask, err);
@@ -139,4 +144,5 @@ const struct fo_backend fo__backend_tc = {
 	.deadline = tc_deadline,
 	.sync = tc_sync,
 	.flow_add_many = tc_flow_add_many,
+	.flow_del_ahead = tc_flow_del_ahead,
 };

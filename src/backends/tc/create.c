@@ -29,8 +29,11 @@
 static uint64_t capabilities(const struct fo__tc *tc)
 {
 	uint64_t can = CAN;
-	int hardware = tc->own.mode == FO_TC_HARDWARE, explicit = tc->profile == FO_TC_PROFILE_EXPLICIT;
+	int hardware = tc->own.mode == FO_TC_HARDWARE;
+	int explicit = tc->profile == FO_TC_PROFILE_EXPLICIT;
 
+	if (tc->own.mode == FO_TC_CLEAN_UP)
+		return FO_CAP_CRASH_LINGERS;
 	can |= hardware ? FO_CAP_HARDWARE | NAT : FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC;
 	can |= explicit ? FO_CAP_PUNT_MAC : 0;
 	can |= tc->own.guards_shown ? FO_CAP_GUARDS_VERIFIED : 0;
@@ -49,13 +52,21 @@ static void fill_caps(const struct fo__tc *tc, struct fo_caps *caps)
 	caps->delete_bound_ms = 0;
 	caps->age_granularity_ms = FO__TC_AGE_MS;
 	caps->max_workers = 0;
+	/* Frames shorter than 60 bytes are padded, and counted so. */
+	if (tc->own.mode == FO_TC_HARDWARE && tc->own.bytes == FO_TC_BYTES_FRAME)
+		caps->stats_flags = FO_STATS_L2_MIXED;
+	if (tc->own.mode == FO_TC_CLEAN_UP) {
+		(void)snprintf(caps->text, sizeof(caps->text), "%u filters of an earlier process removed",
+			       tc->cleared);
+		return;
+	}
 	(void)snprintf(
-		caps->text, sizeof(caps->text),
-		"flower filters in %s, profile %s, %s conntrack; guards %s; an add waits for the driver",
+		caps->text, sizeof(caps->text), "flower filters in %s, profile %s, %s conntrack; guards %s%s",
 		tc->own.mode == FO_TC_SOFTWARE ? "software" : "hardware",
 		tc->profile == FO_TC_PROFILE_PPE ? "ppe" : "explicit",
 		tc->own.conntrack == FO_TC_CONNTRACK_OFF || (tc->ops && !tc->care) ? "without" : "with",
-		tc->own.guards_shown ? "verified" : "assumed");
+		tc->own.guards_shown ? "verified" : "assumed",
+		tc->cleared ? "; filters of an earlier process were removed" : "");
 }
 
 /* Where no port can be asked: what the best hardware would do. */
@@ -149,7 +160,7 @@ static int open_ports(struct fo__tc *tc, const struct fo_table_options *options,
 	if (fo__netns_leave(back))
 		return fo__nl_refuse(err, -EIO, FO_R_BACKEND, FO_STAGE_RESOLVE, EIO, "netns_fd",
 				     "the thread could not return to its own network namespace");
-	return rc ? rc : fo__tc_probe_ports(tc, err);
+	return rc || tc->own.mode == FO_TC_CLEAN_UP ? rc : fo__tc_probe_ports(tc, err);
 }
 
 static void close_all(struct fo__tc *tc)

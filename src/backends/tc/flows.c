@@ -358,6 +358,22 @@ int fo__tc_flow_del(struct fo__tc *tc, uint32_t slot, struct fo_error *err)
 	return 0;
 }
 
+void fo__tc_flows_del_ahead(struct fo__tc *tc, const uint64_t *cookies, const uint32_t *slots, size_t n)
+{
+	struct fo__nl_answer answer;
+	uint32_t some[FLOWS_MOST];
+	size_t known = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (fo__tc_record(tc, cookies[i], slots[i]))
+			some[known++] = slots[i];
+		if (known == FLOWS_MOST || (known && i + 1 == n)) {
+			(void)remove_filters(tc, some, known, &answer);
+			known = 0;
+		}
+	}
+}
+
 void fo__tc_flow_end(struct fo__tc *tc, uint32_t slot, enum fo_reason reason)
 {
 	uint64_t cookie = tc->records[slot].cookie;

@@ -33,8 +33,7 @@ static int check_values(const struct fo_tc_options *own, struct fo_error *err)
 	} rows[] = {
 		{"backend_options.profile", own->profile, FO_TC_PROFILE_PPE,
 		 "profile is no FO_TC_PROFILE_ value"},
-		{"backend_options.mode", own->mode, FO_TC_SOFTWARE,
-		 "mode is neither FO_TC_HARDWARE nor FO_TC_SOFTWARE"},
+		{"backend_options.mode", own->mode, FO_TC_CLEAN_UP, "mode is no FO_TC_ mode"},
 		{"backend_options.bytes", own->bytes, FO_TC_BYTES_IP, "bytes is no FO_TC_BYTES_ value"},
 		{"backend_options.conntrack", own->conntrack, FO_TC_CONNTRACK_OFF,
 		 "conntrack is no FO_TC_CONNTRACK_ value"},

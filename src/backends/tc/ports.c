@@ -169,7 +169,7 @@ static int make_place(struct fo__tc *tc, struct fo__tc_port *port, struct fo_err
 	if (rc)
 		return fo__nl_refused(err, rc, FO_STAGE_RESOLVE, NULL, "qdiscs cannot be read");
 	port->block = place.block;
-	if (place.found)
+	if (place.found || tc->own.mode == FO_TC_CLEAN_UP)
 		return 0;
 	rc = ask_qdisc(tc, port, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &answer);
 	port->made = !rc;

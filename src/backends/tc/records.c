@@ -86,6 +86,7 @@ void fo__tc_record_rule(struct fo__tc *tc, struct fo__tc_record *record, unsigne
 	record->tuple[dir] = *rule->in;
 	record->adj[dir] = *rule->from;
 	record->dscp[dir] = rule->dscp;
+	record->turn[dir] = rule->cookie.turn;
 	record->port[dir] = fo__tc_place(tc, rule->port);
 	record->prio[dir] = (uint8_t)rule->prio;
 	record->overhead[dir] = 0;
@@ -111,18 +112,18 @@ void fo__tc_rule_of(struct fo__tc *tc, uint32_t slot, unsigned int dir, struct f
 	uint8_t can = tc->pair[record->port[dir]][record->port[1 - dir]];
 
 	leaves(&record->tuple[dir], &record->tuple[1 - dir], out);
-	*rule = (struct fo__tc_rule){
-		.cookie = {FO__TC_MAGIC, FO__TC_VERSION, FO__TC_OF_FLOW, (uint8_t)dir, 0, record->cookie},
-		.port = &tc->ports[record->port[dir]],
-		.to = tc->ports[record->port[1 - dir]].index,
-		.handle = fo__tc_handle(slot, dir),
-		.prio = record->prio[dir],
-		.in = &record->tuple[dir],
-		.out = out,
-		.from = &record->adj[dir],
-		.into = &record->adj[1 - dir],
-		.dscp = record->dscp[dir],
-		.police = (can & FO__TC_CAN_POLICE) != 0};
+	*rule = (struct fo__tc_rule){.cookie = {FO__TC_MAGIC, FO__TC_VERSION, FO__TC_OF_FLOW, (uint8_t)dir,
+						record->turn[dir], record->cookie},
+				     .port = &tc->ports[record->port[dir]],
+				     .to = tc->ports[record->port[1 - dir]].index,
+				     .handle = fo__tc_handle(slot, dir),
+				     .prio = record->prio[dir],
+				     .in = &record->tuple[dir],
+				     .out = out,
+				     .from = &record->adj[dir],
+				     .into = &record->adj[1 - dir],
+				     .dscp = record->dscp[dir],
+				     .police = (can & FO__TC_CAN_POLICE) != 0};
 }
 
 void fo__tc_record_link(struct fo__tc *tc, uint32_t slot)

@@ -98,8 +98,10 @@ int fo__tc_clear(struct fo__tc *tc, struct fo__tc_port *port, struct fo_error *e
 				     "choose another",
 				     port->name, search.foreign);
 	for (unsigned int prio = 0; !rc && prio < FO__TC_PRIOS; prio++)
-		if (search.ours[prio])
+		if (search.ours[prio]) {
 			rc = delete_all(tc, port, prio, &answer);
+			tc->cleared += rc ? 0 : search.ours[prio];
+		}
 	return rc ? fo__nl_refused(err, -EIO, FO_STAGE_RESOLVE, &answer,
 				   "filters of an earlier process cannot be removed")
 		  : 0;

@@ -57,7 +57,7 @@ struct fo__tc_cookie {
 	uint8_t version;
 	uint8_t kind; /* enum fo__tc_kind */
 	uint8_t dir;
-	uint8_t zero;
+	uint8_t turn; /* counts the rules that a direction had: a dump under way may still show the one before */
 	uint64_t flow; /* its cookie */
 };
 _Static_assert(sizeof(struct fo__tc_cookie) == 16, "all the room that an action has");
@@ -124,6 +124,7 @@ struct fo__tc_record {
 	uint8_t prio[2];     /* enum fo__tc_prio */
 	uint8_t overhead[2]; /* bytes before the IP header */
 	uint8_t there[2];    /* its filter is */
+	uint8_t turn[2];     /* of its cookie */
 	uint8_t seen[2];     /* pass that showed it last */
 	uint8_t life;	     /* enum fo__tc_life */
 	uint8_t state;	     /* enum fo_state, as last reported */
@@ -148,6 +149,7 @@ struct fo__tc {
 	struct fo__nl notices;	       /* devices that change */
 	struct fo__ct_care *care;      /* NULL: without conntrack */
 	uint8_t *tx, *rx, *rx_dump;
+	uint32_t cleared; /* filters of an earlier process that were removed */
 	struct fo_tc_options own;
 	uint32_t profile; /* enum fo_tc_profile: what AUTO came to */
 	uint32_t trap;	  /* TC_ACT_ of guards */
@@ -293,6 +295,8 @@ void fo__tc_record_drop(struct fo__tc *tc, uint32_t slot);
 void fo__tc_flows_add(struct fo__tc *tc, const struct fo_backend_flow *flows, size_t n, unsigned int *states,
 		      int *results, struct fo_error *errs);
 int fo__tc_flow_del(struct fo__tc *tc, uint32_t slot, struct fo_error *err);
+/* The filters of flows that are about to be deleted. */
+void fo__tc_flows_del_ahead(struct fo__tc *tc, const uint64_t *cookies, const uint32_t *slots, size_t n);
 /* One direction of a flow as a rule, if its ports work, their hardware takes it, and its guard stands. */
 int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir,
 		     struct fo__tc_rule *rule, struct fo_error *err);

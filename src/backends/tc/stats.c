@@ -141,7 +141,7 @@ static int shown(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
 	if (!seen.ours || seen.cookie.kind != FO__TC_OF_FLOW)
 		return 0;
 	record = fo__tc_record(tc, seen.cookie.flow, slot);
-	if (!record || !record->there[dir])
+	if (!record || !record->there[dir] || seen.cookie.turn != record->turn[dir])
 		return 0;
 	/* One that is not in hardware any more is as good as gone: the check finds it. */
 	if (seen.in_hw || tc->own.mode == FO_TC_SOFTWARE)

@@ -53,6 +53,16 @@ static int is_in(const struct change *change, unsigned int dir)
 	return !change->errors[dir] && (change->in_hw[dir] || change->tc->own.mode == FO_TC_SOFTWARE);
 }
 
+/* A filter that was put there counts from nothing. */
+static void begin_anew(struct change *change, unsigned int dir, const struct fo__tc_rule *rule)
+{
+	struct fo__tc_record *record = &change->tc->records[change->slot];
+
+	record->packets[dir] = 0;
+	record->bytes[dir] = 0;
+	record->turn[dir] = rule->cookie.turn;
+}
+
 /* What was put goes, and what it replaced is put back. */
 static void put_back(struct change *change)
 {
@@ -65,10 +75,13 @@ static void put_back(struct change *change)
 
 		if (change->errors[dir])
 			continue;
-		if (change->moves[dir])
+		if (change->moves[dir]) {
 			fo__tc_put_delete(tc, &tx, 0, then->port, then->prio, then->handle);
-		else
-			fo__tc_put_rule(tc, &tx, 0, &change->now[dir]);
+			continue;
+		}
+		change->now[dir].cookie.turn = (uint8_t)(then->cookie.turn + 1);
+		fo__tc_put_rule(tc, &tx, 0, &change->now[dir]);
+		begin_anew(change, dir, &change->now[dir]);
 	}
 	if (tx.nlh)
 		(void)fo__nl_talk(&tc->set, &tx, NULL, NULL, NULL);
@@ -117,7 +130,6 @@ static int refused(const struct change *change, const struct fo_backend_flow *fl
 static int change_rules(struct change *change, const struct fo_backend_flow *flow, struct fo_error *err)
 {
 	struct fo__tc *tc = change->tc;
-	struct fo__tc_record *record = &tc->records[change->slot];
 	struct fo__nl_answer answer = {.error = 0};
 	int rc;
 
@@ -130,16 +142,11 @@ static int change_rules(struct change *change, const struct fo_backend_flow *flo
 	}
 	if (!is_in(change, 0) || !is_in(change, 1)) {
 		put_back(change);
-		for (unsigned int dir = 0; dir < 2; dir++)
-			if (!change->errors[dir] && !change->moves[dir])
-				record->packets[dir] = 0, record->bytes[dir] = 0;
 		return refused(change, flow, &answer, err);
 	}
 	drop_old(change);
-	for (unsigned int dir = 0; dir < 2; dir++) {
-		record->packets[dir] = 0;
-		record->bytes[dir] = 0;
-	}
+	for (unsigned int dir = 0; dir < 2; dir++)
+		begin_anew(change, dir, &change->then[dir]);
 	return 0;
 }
 
@@ -171,6 +178,7 @@ int fo__tc_flow_update(struct fo__tc *tc, const struct fo_backend_flow *flow, ui
 		for (unsigned int dir = 0; !rc && dir < 2; dir++) {
 			fo__tc_rule_of(tc, flow->slot, dir, &change.now_out[dir], &change.now[dir]);
 			rc = fo__tc_make_rule(tc, flow, dir, &change.then[dir], err);
+			change.then[dir].cookie.turn = (uint8_t)(record->turn[dir] + 1);
 			change.moves[dir] = (uint8_t)!is_same_place(&change.now[dir], &change.then[dir]);
 		}
 		if (!rc)
