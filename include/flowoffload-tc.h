@@ -26,10 +26,10 @@ enum fo_tc_profile {
 /* Who forwards. */
 enum fo_tc_mode {
 	FO_TC_HARDWARE = 0, /* rules that exist in hardware or not at all (skip_sw) */
-	FO_TC_SOFTWARE =
-		1, /* the kernel's software (skip_hw); without NAT: it spoils checksums of GSO packets */
-	FO_TC_CLEAN_UP =
-		2 /* nobody: a table without flows, for what creating it removes of an earlier one's */
+	/* The kernel's software (skip_hw); without NAT, since it spoils the checksums of GSO packets. */
+	FO_TC_SOFTWARE = 1,
+	/* Nobody: a table without flows, for what creating it removes of an earlier one's. */
+	FO_TC_CLEAN_UP = 2
 };
 
 /* What the hardware's byte counters count. */

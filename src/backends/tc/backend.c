@@ -42,7 +42,8 @@ static int tc_flow_update(void *priv, const struct fo_backend_flow *flow, uint32
 
 static int tc_flow_stats(void *priv, uint64_t cookie, uint32_t slot, struct fo_error *err)
 {
-	int rc = fo__tc_record(priv, cookie, slot) ? fo__tc_flow_stats(priv, slot) : 0;
+	const struct fo__tc_record *record = fo__tc_record(priv, cookie, slot);
+	int rc = record && record->life == FO__TC_LIVE ? fo__tc_flow_stats(priv, slot) : 0;
 
 	return rc ? fo__nl_refused(err, rc, FO_STAGE_VERIFY, NULL, "its filters could not be read") : 0;
 }
@@ -95,6 +96,7 @@ static void tc_poll(void *priv, unsigned int max_us)
 	struct fo__tc *tc = priv;
 	uint64_t until_us = fo__tc_us() + max_us;
 
+	fo__tc_threads_poll(tc, until_us);
 	fo__tc_links_poll(tc);
 	fo__tc_care_poll(tc);
 	fo__tc_stats_poll(tc, until_us);
@@ -102,9 +104,7 @@ static void tc_poll(void *priv, unsigned int max_us)
 
 static int tc_fd(void *priv)
 {
-	const struct fo__tc *tc = priv;
-
-	return tc->care ? tc->events.fd : tc->notices.fd;
+	return ((struct fo__tc *)priv)->epoll;
 }
 
 static uint64_t tc_deadline(void *priv)
@@ -121,7 +121,9 @@ static uint64_t tc_deadline(void *priv)
 
 static int tc_sync(void *priv)
 {
-	return ((struct fo__tc *)priv)->ending ? -EAGAIN : 0;
+	const struct fo__tc *tc = priv;
+
+	return tc->ending || fo__tc_threads_pending(tc) ? -EAGAIN : 0;
 }
 
 const struct fo_backend fo__backend_tc = {

@@ -11,6 +11,7 @@
 #include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 /* Answers of a request of FO__TC_BATCH filters, each in a page. */
@@ -21,7 +22,7 @@
 	(FO_CAP_IPV4 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_INGRESS | FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE |   \
 	 FO_CAP_PUNT_SYN | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_CRASH_LINGERS |                        \
 	 FO_CAP_DELETE_KEEPS_CT | FO_CAP_COUNTERS_FAST | FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT |            \
-	 FO_CAP_CALLER_NEIGH | FO_CAP_BLOCKING_ADD)
+	 FO_CAP_CALLER_NEIGH)
 #define NAT (FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT)
 
 /* ---- What it can ---- */
@@ -35,6 +36,7 @@ static uint64_t capabilities(const struct fo__tc *tc)
 	if (tc->own.mode == FO_TC_CLEAN_UP)
 		return FO_CAP_CRASH_LINGERS;
 	can |= hardware ? FO_CAP_HARDWARE | NAT : FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC;
+	can |= tc->own.helper_threads ? FO_CAP_ASYNC_ADD : FO_CAP_BLOCKING_ADD;
 	can |= explicit ? FO_CAP_PUNT_MAC : 0;
 	can |= tc->own.guards_shown ? FO_CAP_GUARDS_VERIFIED : 0;
 	can |= tc->can & FO__TC_CAN_V6 ? FO_CAP_IPV6 | (hardware ? FO_CAP_NAT66 : 0) : 0;
@@ -124,7 +126,7 @@ static int open_sockets(struct fo__tc *tc, struct fo_error *err)
 static void set_up(struct fo__tc *tc)
 {
 	tc->set.fd = tc->dump.fd = tc->notices.fd = tc->events.fd = -1;
-	tc->netns = -1;
+	tc->netns = tc->epoll = -1;
 	tc->pass = 1;
 	for (unsigned int i = 0; i < FO__TC_PORTS; i++)
 		tc->ports[i].lock = -1;
@@ -221,6 +223,22 @@ int fo__tc_probe(const struct fo_table_options *options, struct fo_caps *caps, s
 	return rc;
 }
 
+/* What there is to wait for. */
+static int watch(struct fo__tc *tc, struct fo_error *err)
+{
+	const int fds[] = {tc->notices.fd, tc->care ? tc->events.fd : -1, fo__tc_threads_fd(tc)};
+	struct epoll_event event = {.events = EPOLLIN};
+	int bad;
+
+	tc->epoll = epoll_create1(EPOLL_CLOEXEC);
+	bad = tc->epoll < 0;
+	for (size_t i = 0; !bad && i < sizeof(fds) / sizeof(fds[0]); i++)
+		bad = fds[i] >= 0 && epoll_ctl(tc->epoll, EPOLL_CTL_ADD, fds[i], &event);
+	return bad ? fo__nl_refuse(err, -EIO, FO_R_BACKEND, FO_STAGE_RESOLVE, errno, NULL,
+				   "the notices cannot be waited for: %s", strerror(errno))
+		   : 0;
+}
+
 static int open_all(struct fo__tc *tc, const struct fo_backend_config *config, struct fo_error *err)
 {
 	int rc = keep_netns(tc, config->options, err);
@@ -234,6 +252,10 @@ static int open_all(struct fo__tc *tc, const struct fo_backend_config *config, s
 		rc = fo__tc_links_open(tc, err);
 	if (!rc)
 		rc = fo__tc_care_open(tc, err);
+	if (!rc)
+		rc = fo__tc_threads_open(tc, err);
+	if (!rc)
+		rc = watch(tc, err);
 	return rc ? rc : open_ports(tc, config->options, 0, err);
 }
 
@@ -271,8 +293,11 @@ void fo__tc_destroy(void *priv)
 {
 	struct fo__tc *tc = priv;
 
+	fo__tc_threads_stop(tc);
 	fo__tc_flows_cut(tc, NULL);
 	close_all(tc);
+	if (tc->epoll >= 0)
+		close(tc->epoll);
 	fo__tc_records_close(tc);
 	tc->ops->free(tc->host, tc, sizeof(*tc));
 }

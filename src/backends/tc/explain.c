@@ -9,6 +9,11 @@ void fo__tc_explain(struct fo__tc *tc, uint32_t slot, char *text, size_t size)
 	const struct fo__tc_record *record = &tc->records[slot];
 	const struct fo__tc_port *a = &tc->ports[record->port[0]], *b = &tc->ports[record->port[1]];
 
+	if (record->life == FO__TC_PENDING) {
+		(void)snprintf(text, size, "Its filters are being put into the hardware of %s and %s.",
+			       a->name, b->name);
+		return;
+	}
 	if (!record->there[0]) {
 		(void)snprintf(text, size,
 			       "Its filters were removed when %s or %s went down; the flow is ending.",

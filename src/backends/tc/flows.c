@@ -80,8 +80,6 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 				     "the hardware from %s to %s does not take %s: leave it to the slow path",
 				     from->name, into->name, word_for(missing));
 	rc = check_length(tc, from, *can, flow->to[dir], err);
-	if (!rc)
-		rc = fo__tc_remembered(tc, flow, dir, err);
 	if (rc)
 		return rc;
 	*rule = (struct fo__tc_rule){
@@ -96,7 +94,8 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 		.into = flow->to[dir],
 		.dscp = flow->flow->dscp[dir],
 		.police = (*can & FO__TC_CAN_POLICE) != 0};
-	return fo__tc_guard(tc, from, flow->in[dir], flow->flow->tuple[dir].family, err);
+	rc = fo__tc_remembered(tc, rule, err);
+	return rc ? rc : fo__tc_guard(tc, from, flow->in[dir], flow->flow->tuple[dir].family, err);
 }
 
 /* Software would leave the checksums of aggregates as they were. */
@@ -209,7 +208,7 @@ static void judge(struct adding *adding, const struct fo__nl_answer *answer)
 		if (adding->errors[at]) {
 			adding->results[i] =
 				fo__tc_refused(&adding->errs[i], adding->errors[at], words, what);
-			fo__tc_remember(adding->tc, &adding->flows[i], dir, adding->errors[at], words);
+			fo__tc_remember(adding->tc, &adding->rules[i][dir], adding->errors[at], words);
 		} else if (!adding->in_hw[at] && adding->tc->own.mode == FO_TC_HARDWARE) {
 			adding->results[i] = fo__nl_refuse(
 				&adding->errs[i], -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_VERIFY, 0, NULL,
@@ -228,10 +227,12 @@ static void enter(struct adding *adding, size_t i)
 	record->cookie = flow->cookie;
 	record->ct = adding->kept[i];
 	record->timeout_ms = flow->timeout_ms;
-	record->life = FO__TC_LIVE;
+	record->life = tc->threads ? FO__TC_PENDING : FO__TC_LIVE;
 	record->state = tc->own.mode == FO_TC_SOFTWARE ? FO_STATE_ACTIVE : FO_STATE_HARDWARE;
+	if (tc->threads)
+		record->state = FO_STATE_ARMED;
 	for (unsigned int dir = 0; dir < 2; dir++) {
-		record->there[dir] = 1;
+		record->there[dir] = !tc->threads;
 		record->seen[dir] = tc->pass;
 		fo__tc_record_rule(tc, record, dir, &adding->rules[i][dir]);
 	}
@@ -239,7 +240,20 @@ static void enter(struct adding *adding, size_t i)
 	adding->states[i] = record->state;
 }
 
-static void add_some(struct adding *adding, size_t n)
+/* Threads put them into the hardware; poll says what came of it. */
+static void add_later(struct adding *adding, size_t n)
+{
+	prepare(adding, n);
+	for (size_t i = 0; i < n; i++) {
+		if (adding->results[i])
+			continue;
+		enter(adding, i);
+		fo__tc_threads_add(adding->tc, adding->flows[i].slot);
+		adding->results[i] = FO_BACKEND_PENDING;
+	}
+}
+
+static void add_now(struct adding *adding, size_t n)
 {
 	struct fo__tc *tc = adding->tc;
 	struct fo__nl_answer answer = {.error = 0};
@@ -276,7 +290,10 @@ void fo__tc_flows_add(struct fo__tc *tc, const struct fo_backend_flow *flows, si
 					.results = results + i,
 					.errs = errs + i};
 
-		add_some(&adding, n - i < FLOWS_MOST ? n - i : FLOWS_MOST);
+		if (tc->threads)
+			add_later(&adding, n - i < FLOWS_MOST ? n - i : FLOWS_MOST);
+		else
+			add_now(&adding, n - i < FLOWS_MOST ? n - i : FLOWS_MOST);
 	}
 }
 
@@ -347,8 +364,13 @@ static int remove_filters(struct fo__tc *tc, const uint32_t *slots, size_t n, st
 int fo__tc_flow_del(struct fo__tc *tc, uint32_t slot, struct fo_error *err)
 {
 	struct fo__nl_answer answer = {.error = 0};
-	int rc = remove_filters(tc, &slot, 1, &answer);
+	int rc;
 
+	if (tc->records[slot].life == FO__TC_PENDING) {
+		tc->records[slot].unwanted = 1;
+		return FO_BACKEND_PENDING;
+	}
+	rc = remove_filters(tc, &slot, 1, &answer);
 	fo__tc_report(tc, slot);
 	if (rc)
 		return fo__nl_refuse(err, -EIO, FO_R_BACKEND, FO_STAGE_INSTALL, -rc, NULL,
@@ -372,6 +394,19 @@ void fo__tc_flows_del_ahead(struct fo__tc *tc, const uint64_t *cookies, const ui
 			known = 0;
 		}
 	}
+}
+
+void fo__tc_flow_forget(struct fo__tc *tc, uint32_t slot)
+{
+	struct fo__tc_record *record = &tc->records[slot];
+	struct fo__nl_answer answer;
+
+	(void)remove_filters(tc, &slot, 1, &answer);
+	if (tc->care)
+		fo__ct_dismiss(tc->care, &record->tuple[0], &record->ct);
+	if (record->unwanted)
+		fo__tc_report(tc, slot);
+	fo__tc_record_drop(tc, slot);
 }
 
 void fo__tc_flow_end(struct fo__tc *tc, uint32_t slot, enum fo_reason reason)

@@ -50,16 +50,16 @@ int fo__tc_refused(struct fo_error *err, int error, const char *words, const cha
 /* ---- Remembering ---- */
 
 /* All that decides whether hardware takes a direction, but for its addresses and ports. Never 0. */
-uint32_t fo__tc_shape_of(const struct fo_backend_flow *flow, unsigned int dir)
+static uint32_t shape_of(const struct fo__tc_rule *rule)
 {
-	const struct fo_tuple *in = &flow->flow->tuple[dir], *out = &flow->out[dir];
+	const struct fo_tuple *in = rule->in, *out = rule->out;
 	uint32_t shape = 1;
 
 	shape = shape << 4 | in->family;
 	shape = shape << 8 | in->proto;
-	shape = shape << 2 | (flow->in[dir]->n_encaps & 3);
-	shape = shape << 2 | (flow->to[dir]->n_encaps & 3);
-	shape = shape << 1 | (flow->flow->dscp[dir] != 0);
+	shape = shape << 2 | (rule->from->n_encaps & 3);
+	shape = shape << 2 | (rule->into->n_encaps & 3);
+	shape = shape << 1 | (rule->dscp != 0);
 	shape = shape << 1 | (memcmp(in->src, out->src, 16) != 0);
 	shape = shape << 1 | (memcmp(in->dst, out->dst, 16) != 0);
 	shape = shape << 1 | (in->sport_be != out->sport_be);
@@ -73,45 +73,39 @@ static int is_lasting(int error)
 	return row && row->reason == FO_R_UNSUPPORTED;
 }
 
-static struct fo__tc_refusal *find(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir)
+static struct fo__tc_refusal *find(struct fo__tc *tc, const struct fo__tc_rule *rule)
 {
-	const struct fo__tc_port *from = fo__tc_port(tc, flow->in[dir]->port),
-				 *into = fo__tc_port(tc, flow->to[dir]->port);
-	uint32_t shape = fo__tc_shape_of(flow, dir);
+	uint8_t from = fo__tc_place(tc, rule->port);
+	const struct fo__tc_port *into = fo__tc_port(tc, rule->to);
+	uint32_t shape = shape_of(rule);
 
-	for (unsigned int i = 0; from && into && i < FO__TC_REFUSALS; i++) {
-		struct fo__tc_refusal *refused = &tc->refused[i];
-
-		if (refused->shape == shape && refused->from == fo__tc_place(tc, from) &&
-		    refused->into == fo__tc_place(tc, into))
-			return refused;
-	}
+	for (unsigned int i = 0; into && i < FO__TC_REFUSALS; i++)
+		if (tc->refused[i].shape == shape && tc->refused[i].from == from &&
+		    tc->refused[i].into == fo__tc_place(tc, into))
+			return &tc->refused[i];
 	return NULL;
 }
 
-void fo__tc_remember(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir, int error,
-		     const char *words)
+void fo__tc_remember(struct fo__tc *tc, const struct fo__tc_rule *rule, int error, const char *words)
 {
-	struct fo__tc_refusal *refused = find(tc, flow, dir);
-	const struct fo__tc_port *from = fo__tc_port(tc, flow->in[dir]->port),
-				 *into = fo__tc_port(tc, flow->to[dir]->port);
+	struct fo__tc_refusal *refused = find(tc, rule);
+	const struct fo__tc_port *into = fo__tc_port(tc, rule->to);
 
-	if (!is_lasting(error) || !from || !into)
+	if (!is_lasting(error) || !into)
 		return;
 	if (!refused)
 		refused = &tc->refused[tc->next_refused++ % FO__TC_REFUSALS];
-	refused->shape = fo__tc_shape_of(flow, dir);
-	refused->from = fo__tc_place(tc, from);
+	refused->shape = shape_of(rule);
+	refused->from = fo__tc_place(tc, rule->port);
 	refused->into = fo__tc_place(tc, into);
 	refused->error = (uint16_t)error;
 	refused->until_ms = fo__tc_now(tc) + REMEMBER_MS;
 	(void)snprintf(refused->words, sizeof(refused->words), "%s", words);
 }
 
-int fo__tc_remembered(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir,
-		      struct fo_error *err)
+int fo__tc_remembered(struct fo__tc *tc, const struct fo__tc_rule *rule, struct fo_error *err)
 {
-	const struct fo__tc_refusal *refused = find(tc, flow, dir);
+	const struct fo__tc_refusal *refused = find(tc, rule);
 
 	if (!refused || fo__tc_now(tc) >= refused->until_ms)
 		return 0;

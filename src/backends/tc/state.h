@@ -16,6 +16,7 @@
  *   filter.c   a filter as a message            match.c    ... its keys
  *   refusal.c  why the kernel said no           actions.c  ... its actions
  *   explain.c  words for a person               stale.c    what an earlier process left
+ *   threads.c  adds that do not wait
  */
 #ifndef FO_TC_STATE_H
 #define FO_TC_STATE_H
@@ -129,12 +130,13 @@ struct fo__tc_record {
 	uint8_t life;	     /* enum fo__tc_life */
 	uint8_t state;	     /* enum fo_state, as last reported */
 	uint8_t closing;     /* FO_R_TCP_FIN, _RST: said */
+	uint8_t unwanted;    /* PENDING, and deleted already */
 };
 
 /* What hardware refused, so that it need not be asked for each flow. */
 #define FO__TC_REFUSALS 32u
 struct fo__tc_refusal {
-	uint32_t shape; /* fo__tc_shape_of(); 0: free */
+	uint32_t shape; /* of a rule; 0: free */
 	uint8_t from, into;
 	uint16_t error;
 	uint64_t until_ms;
@@ -178,6 +180,8 @@ struct fo__tc {
 	uint8_t caring, rechecking; /* a pass over conntrack's entries, because of IPsec's policies */
 	uint32_t care_at;
 	uint64_t next_care_ms;
+	struct fo__tc_threads *threads; /* NULL: an add waits for the driver */
+	int epoll;			/* all that poll() is wanted for */
 };
 
 #define FO__TC_TX_ROOM (160u * 1024)
@@ -266,12 +270,9 @@ void fo__tc_guards_drop(struct fo__tc *tc, struct fo__tc_port *port);
 
 /* What the kernel or a driver refused: the reason by errno, and their words. Returns the code. */
 int fo__tc_refused(struct fo_error *err, int error, const char *words, const char *what);
-uint32_t fo__tc_shape_of(const struct fo_backend_flow *flow, unsigned int dir);
-void fo__tc_remember(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir, int error,
-		     const char *words);
+void fo__tc_remember(struct fo__tc *tc, const struct fo__tc_rule *rule, int error, const char *words);
 /* Was this refused a moment ago? The code, or 0. */
-int fo__tc_remembered(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir,
-		      struct fo_error *err);
+int fo__tc_remembered(struct fo__tc *tc, const struct fo__tc_rule *rule, struct fo_error *err);
 
 /* ---- records.c ---- */
 
@@ -300,10 +301,23 @@ void fo__tc_flows_del_ahead(struct fo__tc *tc, const uint64_t *cookies, const ui
 /* One direction of a flow as a rule, if its ports work, their hardware takes it, and its guard stands. */
 int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir,
 		     struct fo__tc_rule *rule, struct fo_error *err);
+/* A flow that never came in whole: its filters go, and all that is known of it. Nothing is said. */
+void fo__tc_flow_forget(struct fo__tc *tc, uint32_t slot);
 /* All filters of flows that go over this port (NULL: any), at once: what leaves by it would be lost. */
 void fo__tc_flows_cut(struct fo__tc *tc, const struct fo__tc_port *port);
 /* The backend itself ends it: the filters go, ended() is said. */
 void fo__tc_flow_end(struct fo__tc *tc, uint32_t slot, enum fo_reason reason);
+
+/* ---- threads.c ---- */
+
+int fo__tc_threads_open(struct fo__tc *tc, struct fo_error *err);
+/* Join them; records say then what may be there. */
+void fo__tc_threads_stop(struct fo__tc *tc);
+int fo__tc_threads_fd(const struct fo__tc *tc); /* -1: no threads */
+uint32_t fo__tc_threads_pending(const struct fo__tc *tc);
+/* A record that is PENDING is put into the hardware. */
+void fo__tc_threads_add(struct fo__tc *tc, uint32_t slot);
+void fo__tc_threads_poll(struct fo__tc *tc, uint64_t until_us);
 
 /* ---- update.c ---- */
 

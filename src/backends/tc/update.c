@@ -113,21 +113,20 @@ static void drop_old(struct change *change)
 		(void)fo__nl_talk(&tc->set, &tx, counted, change, NULL);
 }
 
-static int refused(const struct change *change, const struct fo_backend_flow *flow,
-		   const struct fo__nl_answer *answer, struct fo_error *err)
+static int refused(const struct change *change, const struct fo__nl_answer *answer, struct fo_error *err)
 {
 	unsigned int dir = is_in(change, 0);
 
 	if (!change->errors[dir])
 		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_VERIFY, 0, NULL,
 				     "the change was taken, but is not in hardware: it was taken back");
-	fo__tc_remember(change->tc, flow, dir, change->errors[dir], answer->words);
+	fo__tc_remember(change->tc, &change->then[dir], change->errors[dir], answer->words);
 	return fo__tc_refused(err, change->errors[dir], answer->words,
 			      dir ? "the change of the reply direction"
 				  : "the change of the original direction");
 }
 
-static int change_rules(struct change *change, const struct fo_backend_flow *flow, struct fo_error *err)
+static int change_rules(struct change *change, struct fo_error *err)
 {
 	struct fo__tc *tc = change->tc;
 	struct fo__nl_answer answer = {.error = 0};
@@ -142,7 +141,7 @@ static int change_rules(struct change *change, const struct fo_backend_flow *flo
 	}
 	if (!is_in(change, 0) || !is_in(change, 1)) {
 		put_back(change);
-		return refused(change, flow, &answer, err);
+		return refused(change, &answer, err);
 	}
 	drop_old(change);
 	for (unsigned int dir = 0; dir < 2; dir++)
@@ -175,6 +174,9 @@ int fo__tc_flow_update(struct fo__tc *tc, const struct fo_backend_flow *flow, ui
 	if (!record)
 		return 0;
 	if (mask & (FO_UPDATE_ADJ | FO_UPDATE_DSCP)) {
+		if (record->life == FO__TC_PENDING)
+			return fo__nl_refuse(err, -EAGAIN, FO_R_BUSY, FO_STAGE_INSTALL, 0, NULL,
+					     "the flow is being put into the hardware: poll, and try again");
 		for (unsigned int dir = 0; !rc && dir < 2; dir++) {
 			fo__tc_rule_of(tc, flow->slot, dir, &change.now_out[dir], &change.now[dir]);
 			rc = fo__tc_make_rule(tc, flow, dir, &change.then[dir], err);
@@ -182,7 +184,7 @@ int fo__tc_flow_update(struct fo__tc *tc, const struct fo_backend_flow *flow, ui
 			change.moves[dir] = (uint8_t)!is_same_place(&change.now[dir], &change.then[dir]);
 		}
 		if (!rc)
-			rc = change_rules(&change, flow, err);
+			rc = change_rules(&change, err);
 		if (!rc)
 			take_over(&change);
 	}
