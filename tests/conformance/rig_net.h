@@ -55,10 +55,11 @@ struct net_frame {
 
 struct net {
 	const char *backend;
-	const char *hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
-	int instant;	   /* flows are on the short cut once they are added */
-	int home;   /* the namespace that this process came from */
-	int router; /* namespaces */
+	const char
+		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
+	int instant;	/* flows are on the short cut once they are added */
+	int home;	/* the namespace that this process came from */
+	int router;	/* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];

@@ -14,7 +14,7 @@ const struct rig *const rig_list[] = {
 	&rig_bpf_tc, &rig_bpf_xdp, &rig_bpf_generic,
 #endif
 #ifdef HAVE_RIG_TC
-	&rig_tc, &rig_tc_ppe,
+	&rig_tc,     &rig_tc_ppe,
 #endif
 	NULL,
 };

@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "hwsim"))
 
 import router  # noqa: E402  pylint: disable=wrong-import-position
-from switch import PATIENCE, counters, expect, rules, run, until  # noqa: E402,F401  pylint: disable=wrong-import-position
+from switch import PATIENCE, counters, expect, rules, run, until, write  # noqa: E402,F401  pylint: disable=wrong-import-position
 
 # As that of the simulated hardware's own tests, but nobody offloads here by itself.
 router.TABLE = """
@@ -31,6 +31,7 @@ class World(router.Router):
         self.program = str(pathlib.Path(build).resolve() / "examples" / "fo-demo" / "fo-demo")
         self.path = f"/tmp/fo-tc-{self.namespaces['r']}"
         self.server = None
+        self.tag = ",l3=v7,vlan=7" if link == "vlan" else ""
 
     def serve(self, *words, fails=False):
         """Start the server; with fails, what it said when it ended."""
@@ -46,6 +47,23 @@ class World(router.Router):
         self.server = process
         return first
 
+    def serve_another(self):
+        """A second server beside the first."""
+        path, self.path = self.path, self.path + "b"
+        try:
+            return self.serve("--accept-linger", fails=True)
+        finally:
+            self.path = path
+
+    def serve_text(self, *words):
+        """What the table says of itself."""
+        self.serve(*words)
+        return self.server.stdout.readline()
+
+    def stop_and_serve(self, *words, fails=False):
+        self.stop()
+        return self.serve(*words, fails=fails)
+
     def stop(self, how=signal.SIGTERM):
         if self.server:
             self.server.send_signal(how)
@@ -54,6 +72,7 @@ class World(router.Router):
             self.server = None
 
     def ask(self, *words):
+        """An answer of the server's."""
         return run(self.program, [str(word) for word in words], "--socket", self.path)
 
     def flows(self):
@@ -61,7 +80,7 @@ class World(router.Router):
 
     def sides(self):
         macs = router.MACS
-        return (f"fo0,mac={macs['fo0']},peer={macs['cable0']},mtu=1500", f"fo1,mac={macs['fo1']},peer={macs['cable1']},mtu=1500")
+        return (f"fo0,mac={macs['fo0']},peer={macs['cable0']},mtu=1500", f"fo1{self.tag},mac={macs['fo1']},peer={macs['cable1']},mtu=1500")
 
     def entry(self, proto):
         """Both tuples of the only connection of that protocol, in fo-demo's words."""
@@ -75,6 +94,10 @@ class World(router.Router):
     def add(self, proto, *words):
         inside, outside = self.sides()
         return self.ask("add", *self.entry(proto), "--in", inside, "--out", outside, *words)
+
+    def refused(self, proto):
+        inside, outside = self.sides()
+        return run(self.program, "add", self.entry(proto), "--in", inside, "--out", outside, "--socket", self.path, fails=True)
 
     def close(self):
         self.stop()
