@@ -17,8 +17,8 @@
 static const char usage_text[] =
 	"usage: fo-demo clean --device DEV [--device DEV ...] [OPTIONS]\n"
 	"\n"
-	"Removes the rules of tc that a killed 'fo-demo serve --backend tc', or another program with this "
-	"library, left on\n"
+	"Removes the rules of tc that a killed 'fo-demo serve', or another program with this library, left "
+	"on\n"
 	"these devices. Rules of others, and of a process that lives, stay. Without this program:\n"
 	"tc filter del dev DEV ingress prio N, for N from 50000 to 50007.\n"
 	"\n"

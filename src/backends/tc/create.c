@@ -79,15 +79,22 @@ static void fill_best_caps(struct fo__tc *tc, struct fo_caps *caps)
 	fill_caps(tc, caps);
 }
 
-/* ---- Consent ---- */
+/* ---- Needs and consent ---- */
 
-static int check_consent(const struct fo_table_options *options, struct fo_error *err)
+/* What no hardware gives need not be asked of this one. */
+static int check_consent(const struct fo_table_options *options, const struct fo_caps *caps,
+			 struct fo_error *err)
 {
-	if (!options || (options->flags & FO_TABLE_ACCEPT_LINGER))
+	uint64_t missing = options->needs & ~caps->can;
+
+	if (missing)
+		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_NEEDS, FO_STAGE_RESOLVE, 0, "needs",
+				     "backend tc lacks %s: need less, or take another backend",
+				     fo_cap_name((unsigned int)__builtin_ctzll(missing)));
+	if (options->flags & FO_TABLE_ACCEPT_LINGER)
 		return 0;
 	return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_PERMISSION, FO_STAGE_RESOLVE, 0, "flags",
-			     "rules of tc go on forwarding when this process is killed, until a table is "
-			     "created on these ports again: accept that with FO_TABLE_ACCEPT_LINGER");
+			     "rules of tc outlive a killed process: accept that with FO_TABLE_ACCEPT_LINGER");
 }
 
 /* ---- Sockets and memory ---- */
@@ -196,7 +203,7 @@ static int probe(struct fo__tc *tc, const struct fo_table_options *options, stru
 	if (!options)
 		return fo__nl_refuse(err, -ENODEV, FO_R_PORT, FO_STAGE_RESOLVE, 0, "ports",
 				     "what hardware can do is told by its ports: name them");
-	rc = check_consent(options, err);
+	rc = check_consent(options, caps, err);
 	if (!rc)
 		rc = keep_netns(tc, options, err);
 	if (!rc)
@@ -262,14 +269,9 @@ static int open_all(struct fo__tc *tc, const struct fo_backend_config *config, s
 int fo__tc_create(const struct fo_backend_config *config, struct fo_caps *caps, void **priv,
 		  struct fo_error *err)
 {
-	struct fo_tc_options own;
 	struct fo__tc *tc;
-	int rc = fo__tc_options_take(config->options, &own, err);
+	int rc;
 
-	if (!rc)
-		rc = check_consent(config->options, err);
-	if (rc)
-		return rc;
 	tc = config->ops->alloc(config->host, sizeof(*tc), 64);
 	if (!tc)
 		return fo__nl_refuse(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
@@ -277,9 +279,14 @@ int fo__tc_create(const struct fo_backend_config *config, struct fo_caps *caps, 
 	memset(tc, 0, sizeof(*tc));
 	tc->host = config->host;
 	tc->ops = config->ops;
-	tc->own = own;
 	set_up(tc);
-	rc = open_all(tc, config, err);
+	rc = fo__tc_options_take(config->options, &tc->own, err);
+	if (!rc) {
+		fill_best_caps(tc, caps);
+		rc = check_consent(config->options, caps, err);
+	}
+	if (!rc)
+		rc = open_all(tc, config, err);
 	if (rc) {
 		fo__tc_destroy(tc);
 		return rc;

@@ -274,7 +274,6 @@ static void add_now(struct adding *adding, size_t n)
 					fo__tc_refused(&adding->errs[adding->owner[at]], -rc, "", "the flow");
 	judge(adding, &answer);
 	take_back(adding, n);
-	tc->torn = 1;
 	for (size_t i = 0; i < n; i++)
 		if (!adding->results[i])
 			enter(adding, i);
@@ -346,7 +345,6 @@ static int remove_filters(struct fo__tc *tc, const uint32_t *slots, size_t n, st
 		}
 	if (!removing.n)
 		return 0;
-	tc->torn = 1;
 	rc = fo__nl_talk(&tc->set, &tx, removed, &removing, answer);
 	if (rc && answer->error != -rc)
 		return rc;

@@ -34,8 +34,9 @@ static void end_some(struct fo__tc *tc)
 	for (; tc->ending_at < tc->high && ended < ENDS_MOST; tc->ending_at++) {
 		const struct fo__tc_record *record = &tc->records[tc->ending_at];
 
+		/* Also where the port is up again: its filters are gone. */
 		if (!record->cookie || record->life != FO__TC_LIVE ||
-		    (fo__tc_port_works(&tc->ports[record->port[0]]) &&
+		    (record->there[0] && record->there[1] && fo__tc_port_works(&tc->ports[record->port[0]]) &&
 		     fo__tc_port_works(&tc->ports[record->port[1]])))
 			continue;
 		ended++;

@@ -171,7 +171,6 @@ struct fo__tc {
 	uint8_t pass; /* number of the pass over all filters, never 0 */
 	uint8_t passing, dumping, checking;
 	uint8_t pass_port, pass_prio; /* that is being dumped */
-	uint8_t torn;		      /* filters came or went meanwhile: absence proves nothing */
 	uint32_t check_at;
 	uint64_t pass_began_ms, next_pass_ms;
 	uint8_t ending; /* flows of ports that do not work are being ended */

@@ -191,7 +191,6 @@ static void begin(struct fo__tc *tc)
 	tc->pass = (uint8_t)(tc->pass == UINT8_MAX ? 1 : tc->pass + 1);
 	tc->passing = 1;
 	tc->dumping = tc->checking = 0;
-	tc->torn = 0;
 	tc->pass_began_ms = fo__tc_now(tc);
 	tc->pass_prio = FO__TC_FLOW_V4;
 	tc->pass_port = 0;

@@ -156,7 +156,6 @@ static void take_over(struct change *change)
 
 	for (unsigned int dir = 0; dir < 2; dir++)
 		fo__tc_record_rule(tc, record, dir, &change->then[dir]);
-	tc->torn = 1;
 }
 
 static int is_same_place(const struct fo__tc_rule *a, const struct fo__tc_rule *b)
