@@ -95,7 +95,12 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 		.dscp = flow->flow->dscp[dir],
 		.police = (*can & FO__TC_CAN_POLICE) != 0};
 	rc = fo__tc_remembered(tc, rule, err);
-	return rc ? rc : fo__tc_guard(tc, from, flow->in[dir], flow->flow->tuple[dir].family, err);
+	if (rc)
+		return rc;
+	rc = fo__tc_guard(tc, from, flow->in[dir], flow->flow->tuple[dir].family, err);
+	if (rc && err)
+		fo__tc_remember(tc, rule, err->backend_errno, "its guard was refused");
+	return rc;
 }
 
 /* Software would leave the checksums of aggregates as they were. */

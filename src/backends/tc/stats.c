@@ -31,13 +31,9 @@ void fo__tc_count(struct fo__tc *tc, uint32_t slot, unsigned int dir, const stru
 	uint32_t packets = seen->packets - record->packets[dir];
 	uint64_t bytes = seen->bytes - record->bytes[dir], overhead;
 
-	if (!seen->counted)
+	/* The kernel's totals never go back: a dump under way may show what was before the last reading. */
+	if (!seen->counted || (int32_t)packets < 0 || seen->bytes < record->bytes[dir])
 		return;
-	/* The kernel's totals never go back, but those of a filter that was put there anew begin again. */
-	if (seen->bytes < record->bytes[dir]) {
-		packets = seen->packets;
-		bytes = seen->bytes;
-	}
 	record->packets[dir] = seen->packets;
 	record->bytes[dir] = seen->bytes;
 	overhead = (uint64_t)packets * record->overhead[dir];
