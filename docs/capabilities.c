@@ -165,19 +165,25 @@ static void print_kernels(const struct rig_exception *exception)
 		       exception->last % 1000);
 }
 
-static void print_exceptions(const char *backend, const struct rig_exception *at)
+static void print_exceptions_of(const char *backend, const struct rig_exception *at)
 {
-	printf("\n## Where a kernel does not keep the contract\n\n"
-	       "What no capability says, but the conformance suite sees: cases that fail in a known way, and "
-	       "are "
-	       "skipped for\n"
-	       "that reason as long as they do.\n\n"
-	       "| backend | case | Linux | why |\n|---|---|---|---|\n");
 	for (; at->name; at++) {
 		printf("| %s | `%s` | ", backend, at->name);
 		print_kernels(at);
 		printf(" | %s |\n", at->why);
 	}
+}
+
+static void print_exceptions(void)
+{
+	printf("\n## Where a kernel or hardware does not keep the contract\n\n"
+	       "What no capability says, but the conformance suite sees: cases that fail in a known way, and "
+	       "are "
+	       "skipped for\n"
+	       "that reason as long as they do.\n\n"
+	       "| backend | case | Linux | why |\n|---|---|---|---|\n");
+	print_exceptions_of("nft", nft_exceptions);
+	print_exceptions_of("tc", tc_exceptions);
 }
 
 static void print_page(const struct column *columns, unsigned int n)
@@ -198,7 +204,7 @@ static void print_page(const struct column *columns, unsigned int n)
 	       "7.3 was seen to "
 	       "keep such\nconnections on the short cut until they are idle; there nft does not claim "
 	       "them.\n");
-	print_exceptions("nft", nft_exceptions);
+	print_exceptions();
 	printf("\n## Reasons for packets\n\n"
 	       "Why a packet was passed on to the slow path (`struct fo_packet.reason`, counted in\n"
 	       "`struct fo_table_counters.passed`). Some also say why a flow ended.\n");
