@@ -31,5 +31,7 @@ const struct rig_exception tc_exceptions[] = {
 
 const struct rig_exception tc_ppe_exceptions[] = {
 	EVERYWHERE,
+	{"adjacency/port_mtu_and_encapsulation_change", "give the port this MTU", 0, 0,
+	 "a packet engine goes by the MTU of the port, which that of a VLAN device on top of it is not"},
 	{0, 0, 0, 0, 0},
 };

@@ -8,12 +8,16 @@ import contextlib
 import errno
 import fnmatch
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 import traceback
 
 from world import World, counters, expect, rules, run, until, write
+
+KILLS = 50
 
 
 @contextlib.contextmanager
@@ -180,9 +184,33 @@ def an_engine_is_taken_as_one(module, build):
         expect("TTL" in said or "refused" in said, f"explicit is refused in its words: {said}")
 
 
+def killed_at_random_moments_it_leaves_nothing_for_good(module, build):
+    moments = random.Random(1)
+    with world(module, build) as w:
+        w.ping()
+        inside, outside = w.sides()
+        flow = " ".join(w.entry("udp"))
+        at = f"--socket {w.path}"
+        churn = f"while {w.program} add {flow} --in {inside} --out {outside} {at}; do {w.program} del --all {at}; done"
+        lingered = 0
+        for _ in range(KILLS):
+            w.serve("--accept-linger")
+            expect(rows(w) == [], f"a start removes what was left: {rows(w)}")
+            with subprocess.Popen(["bash", "-c", churn], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as busy:
+                time.sleep(moments.random() / 2)
+                w.stop(signal.SIGKILL)
+                busy.wait()
+            lingered += len(rows(w)) > 0
+        expect(lingered, "of all kills some have to leave a rule, else this shows nothing")
+        w.serve("--accept-linger")
+        w.stop()
+        expect(rules() == [] and filters(w) == [], f"nothing is left after {KILLS} kills: {rules()} {filters(w)}")
+
+
 CASES = [udp_with_nat_goes_through_hardware, tcp_ends_clean, a_killed_server_leaves_what_the_next_removes,
          filters_of_others_stay, without_consent_nothing_is_done, refusals_leave_nothing,
-         a_port_that_goes_down_takes_no_packets_with_it, threads_wait_for_the_driver, an_engine_is_taken_as_one]
+         a_port_that_goes_down_takes_no_packets_with_it, threads_wait_for_the_driver, an_engine_is_taken_as_one,
+         killed_at_random_moments_it_leaves_nothing_for_good]
 
 
 def main():

@@ -34,17 +34,26 @@ static const char *word_for(uint8_t missing)
 	return missing & FO__TC_CAN_VLAN ? "VLAN tags" : "writing DSCP";
 }
 
-/* Where nothing sends long frames to the host they must not come. */
-static int check_length(const struct fo__tc *tc, const struct fo__tc_port *port, uint8_t can,
+/* Where nothing sends long frames to the host they must not come; and a packet engine goes by the MTU of the port, not by
+ * that of a device on top of it. */
+static int check_length(struct fo__tc *tc, struct fo__tc_port *from, struct fo__tc_port *port, uint8_t can,
 			const struct fo_adj *into, struct fo_error *err)
 {
-	if (tc->profile != FO_TC_PROFILE_EXPLICIT || (can & FO__TC_CAN_POLICE) || into->mtu >= port->mtu)
+	struct fo__tc_port *narrow = tc->profile == FO_TC_PROFILE_EXPLICIT ? from : port;
+	struct fo__link link;
+
+	if ((tc->profile == FO_TC_PROFILE_EXPLICIT && (can & FO__TC_CAN_POLICE)) || into->mtu >= narrow->mtu)
+		return 0;
+	/* It may have changed since the last notice was read. */
+	if (!fo__link_get(&tc->set, narrow->index, &link))
+		narrow->mtu = link.mtu;
+	if (into->mtu >= narrow->mtu)
 		return 0;
 	return fo__nl_refuse(
 		err, -EOPNOTSUPP, FO_R_MTU, FO_STAGE_RESOLVE, 0, "mtu",
-		"packets of up to %u bytes come by %s, but leave in %u, and its hardware cannot tell "
-		"long ones apart: leave it to the slow path",
-		port->mtu, port->name, into->mtu);
+		"packets of up to %u bytes would leave by %s, but mtu is %u, and the hardware cannot tell "
+		"them apart: give the port this MTU, or leave it to the slow path",
+		narrow->mtu, port->name, into->mtu);
 }
 
 static int find_port(struct fo__tc *tc, uint32_t index, unsigned int dir, struct fo__tc_port **out,
@@ -79,7 +88,7 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, 0, "adj",
 				     "the hardware from %s to %s does not take %s: leave it to the slow path",
 				     from->name, into->name, word_for(missing));
-	rc = check_length(tc, from, *can, flow->to[dir], err);
+	rc = check_length(tc, from, into, *can, flow->to[dir], err);
 	if (rc)
 		return rc;
 	*rule = (struct fo__tc_rule){
