@@ -33,5 +33,7 @@ const struct rig_exception tc_ppe_exceptions[] = {
 	EVERYWHERE,
 	{"adjacency/port_mtu_and_encapsulation_change", "give the port this MTU", 0, 0,
 	 "a packet engine goes by the MTU of the port, which that of a VLAN device on top of it is not"},
+	{"random/random_packets_against_the_model", "passed on (none), should be forwarded (none)", 0, 0,
+	 "a packet engine looks at no MAC, but for multicast ones: these it hands to the host"},
 	{0, 0, 0, 0, 0},
 };
