@@ -170,7 +170,7 @@ static void print_kernels(const struct rig_exception *exception)
 		       exception->last % 1000);
 }
 
-static void print_exceptions(const char *backend, const struct rig_exception *at)
+static void print_exceptions_of(const char *backend, const struct rig_exception *at)
 {
 	for (; at->name; at++) {
 		printf("| %s | `%s` | ", backend, at->name);
@@ -179,16 +179,17 @@ static void print_exceptions(const char *backend, const struct rig_exception *at
 	}
 }
 
-static void print_all_exceptions(void)
+static void print_exceptions(void)
 {
-	printf("\n## Where a kernel does not keep the contract\n\n"
+	printf("\n## Where a kernel or hardware does not keep the contract\n\n"
 	       "What no capability says, but the conformance suite sees: cases that fail in a known way, and "
 	       "are "
 	       "skipped for\n"
 	       "that reason as long as they do.\n\n"
 	       "| backend | case | Linux | why |\n|---|---|---|---|\n");
-	print_exceptions("nft", nft_exceptions);
-	print_exceptions("bpf", bpf_xdp_exceptions);
+	print_exceptions_of("nft", nft_exceptions);
+	print_exceptions_of("bpf", bpf_xdp_exceptions);
+	print_exceptions_of("tc", tc_exceptions);
 }
 
 static void print_page(const struct column *columns, unsigned int n)
@@ -212,7 +213,7 @@ static void print_page(const struct column *columns, unsigned int n)
 	       "nft has `snat`,\n`dnat`, `port-nat` and `nat66` with `FO_TABLE_KILL_CONNTRACK` alone, and "
 	       "idle "
 	       "flows end later by a tenth of the longer\n`nf_flowtable_*_timeout` and 2 s.\n");
-	print_all_exceptions();
+	print_exceptions();
 	printf("\n## Reasons for packets\n\n"
 	       "Why a packet was passed on to the slow path (`struct fo_packet.reason`, counted in\n"
 	       "`struct fo_table_counters.passed`). Some also say why a flow ended.\n");

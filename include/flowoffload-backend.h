@@ -182,6 +182,10 @@ struct fo_backend {
 	 * FO_CAP_HARDWARE in options->needs, at rank without. 0: it is asked once, at rank. */
 	uint32_t hardware_rank;
 	uint32_t reserved;
+
+	/* (opt) n flows are about to be deleted, by one flow_del after another: take them out in as few requests as may be. What
+	 * fails is left for flow_del to say; nothing is reported here. */
+	void (*flow_del_ahead)(void *priv, const uint64_t *cookies, const uint32_t *slots, size_t n);
 };
 
 /* fo_backend_register - make a backend known to fo_table_create(), fo_backend_name() and "auto".

@@ -27,5 +27,6 @@ int cmd_stats(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_policy(int argc, char **argv);
+int cmd_clean(int argc, char **argv);
 
 #endif /* FO_DEMO_DEMO_H */

@@ -25,6 +25,7 @@ static const struct verb {
 	{"stats", cmd_stats, "the table's counters"},
 	{"watch", cmd_watch, "events as they come"},
 	{"explain", cmd_explain, "why a connection is offloaded, or not"},
+	{"clean", cmd_clean, "remove what a killed process left in the kernel"},
 	{"policy", cmd_policy, "add, del, list: offload whatever is established and matches"},
 };
 

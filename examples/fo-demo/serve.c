@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <flowoffload-bpf.h>
+#include <flowoffload-tc.h>
 
 #include "demo.h"
 
@@ -23,7 +24,10 @@ static const char usage_text[] =
 	"\n"
 	"Holds a flow table on these devices (or port numbers), and lets fo-demo add, del, list, stats, "
 	"watch, explain and\n"
-	"policy work on it. What a backend has installed goes when this process ends, however it ends.\n"
+	"policy work on it. What a backend has installed goes when this process ends, however it ends; but "
+	"that "
+	"of tc, which\n"
+	"a kill leaves behind: see 'fo-demo clean'.\n"
 	"\n"
 	"  -b, --backend NAME     soft, nft, ...; default: auto\n"
 	"  -d, --device DEV       a device that packets enter and leave by; again for each\n"
@@ -39,7 +43,11 @@ static const char usage_text[] =
 	"needs it\n"
 	"      --bpf-attach HOW   backend bpf: xdp, xdp-generic, tc or clsact; default: what each device "
 	"does best\n"
-	"      --no-conntrack     backend bpf: the slow path is not this kernel's\n"
+	"      --tc-profile NAME  backend tc: explicit or ppe; default: what the hardware takes\n"
+	"      --tc-software      backend tc: in the kernel's software, without NAT\n"
+	"      --tc-bytes WHAT    backend tc: the hardware counts bytes of frame (the default) or ip\n"
+	"      --tc-threads N     backend tc: adds do not wait for the driver; N threads do\n"
+	"      --no-conntrack     backends bpf, tc: the slow path is not this kernel's\n"
 	"      --socket PATH      where to listen, default " SERVE_SOCKET "\n"
 	"  -h, --help             this text\n";
 
@@ -54,7 +62,11 @@ enum option_key {
 	KEY_KILL,
 	KEY_SOCKET,
 	KEY_ATTACH,
-	KEY_NO_CONNTRACK
+	KEY_NO_CONNTRACK,
+	KEY_TC_PROFILE,
+	KEY_TC_SOFTWARE,
+	KEY_TC_BYTES,
+	KEY_TC_THREADS
 };
 
 static const struct option longs[] = {
@@ -71,6 +83,10 @@ static const struct option longs[] = {
 	{"kill-conntrack", no_argument, NULL, KEY_KILL},
 	{"bpf-attach", required_argument, NULL, KEY_ATTACH},
 	{"no-conntrack", no_argument, NULL, KEY_NO_CONNTRACK},
+	{"tc-profile", required_argument, NULL, KEY_TC_PROFILE},
+	{"tc-software", no_argument, NULL, KEY_TC_SOFTWARE},
+	{"tc-bytes", required_argument, NULL, KEY_TC_BYTES},
+	{"tc-threads", required_argument, NULL, KEY_TC_THREADS},
 	{"socket", required_argument, NULL, KEY_SOCKET},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -79,6 +95,7 @@ static const struct option longs[] = {
 struct serve_options {
 	struct fo_table_options table;
 	struct fo_bpf_options bpf; /* handed on once an option is of it */
+	struct fo_tc_options tc;
 	const char *device[SERVE_MAX_DEVICES];
 	size_t n_devices;
 	const char *socket, *netns;
@@ -95,29 +112,51 @@ static bool read_seconds(const char *option, uint32_t *out_ms)
 	return true;
 }
 
-static bool read_attach(const char *how, uint32_t *out)
+/* A word of a list that ends with NULL, by its place. */
+static bool read_word(const char *option, const char *const *words, uint32_t *out)
 {
-	static const char *const names[] = {"auto", "xdp", "xdp-generic", "tc", "clsact"};
-
-	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(how, names[i]) != 0)
+	for (uint32_t i = 0; words[i] != NULL; i++) {
+		if (strcmp(optarg, words[i]) != 0)
 			continue;
 		*out = i;
 		return true;
 	}
-	out_error("--bpf-attach: '%s' is none of auto, xdp, xdp-generic, tc, clsact", how);
+	out_error("%s: '%s' is none of its values; 'fo-demo serve --help' lists them", option, optarg);
 	return false;
+}
+
+static bool read_tc_option(int key, struct serve_options *o)
+{
+	static const char *const profiles[] = {"auto", "explicit", "ppe", NULL};
+	static const char *const bytes[] = {"frame", "ip", NULL};
+	uint64_t number;
+
+	switch (key) {
+	case KEY_TC_PROFILE:
+		return read_word("--tc-profile", profiles, &o->tc.profile);
+	case KEY_TC_SOFTWARE:
+		o->tc.mode = FO_TC_SOFTWARE;
+		return true;
+	case KEY_TC_BYTES:
+		return read_word("--tc-bytes", bytes, &o->tc.bytes);
+	case KEY_TC_THREADS:
+		if (!out_number("--tc-threads", optarg, 0, 16, &number))
+			return false;
+		o->tc.helper_threads = (uint32_t)number;
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool read_option(int key, struct serve_options *o)
 {
+	static const char *const attachments[] = {"auto", "xdp", "xdp-generic", "tc", "clsact", NULL};
 	uint64_t number;
 
 	switch (key) {
 	case 'b':
 		o->table.backend = optarg;
-		if (strcmp(optarg, "bpf") == 0)
-			o->table.backend_options = &o->bpf;
 		return true;
 	case 'd':
 		if (o->n_devices == SERVE_MAX_DEVICES) {
@@ -155,10 +194,11 @@ static bool read_option(int key, struct serve_options *o)
 		return true;
 	case KEY_ATTACH:
 		o->table.backend_options = &o->bpf;
-		return read_attach(optarg, &o->bpf.attach);
+		return read_word("--bpf-attach", attachments, &o->bpf.attach);
 	case KEY_NO_CONNTRACK:
 		o->table.backend_options = &o->bpf;
 		o->bpf.conntrack = FO_BPF_CONNTRACK_OFF;
+		o->tc.conntrack = FO_TC_CONNTRACK_OFF;
 		return true;
 	case KEY_SOCKET:
 		o->socket = optarg;
@@ -167,8 +207,17 @@ static bool read_option(int key, struct serve_options *o)
 		o->help = true;
 		return true;
 	default:
-		return false;
+		return read_tc_option(key, o);
 	}
+}
+
+/* A backend that is named is given its own. */
+static void choose_options(struct serve_options *o)
+{
+	if (o->table.backend != NULL && strcmp(o->table.backend, "bpf") == 0)
+		o->table.backend_options = &o->bpf;
+	if (o->table.backend != NULL && strcmp(o->table.backend, "tc") == 0)
+		o->table.backend_options = &o->tc;
 }
 
 static bool read_options(int argc, char **argv, struct serve_options *o)
@@ -179,6 +228,7 @@ static bool read_options(int argc, char **argv, struct serve_options *o)
 	while ((key = getopt_long(argc, argv, "b:d:c:h", longs, NULL)) != -1)
 		if (!read_option(key, o))
 			return false;
+	choose_options(o);
 	if (optind != argc) {
 		out_error("serve: '%s' is one word too many", argv[optind]);
 		return false;
@@ -345,6 +395,7 @@ int cmd_serve(int argc, char **argv)
 
 	FO_INIT(&o.table);
 	FO_INIT(&o.bpf);
+	FO_INIT(&o.tc);
 	o.bpf.warn = warn;
 	o.table.capacity = 65536;
 	if (!read_options(argc, argv, &o))

@@ -14,6 +14,9 @@
 #ifdef FO_BACKEND_BPF
 #include "backends/bpf/bpf.h"
 #endif
+#ifdef FO_BACKEND_TC
+#include "backends/tc/tc.h"
+#endif
 
 const struct fo_backend *const fo__builtin[] = {
 #ifdef FO_BACKEND_SOFT
@@ -24,6 +27,9 @@ const struct fo_backend *const fo__builtin[] = {
 #endif
 #ifdef FO_BACKEND_BPF
 	&fo__backend_bpf,
+#endif
+#ifdef FO_BACKEND_TC
+	&fo__backend_tc,
 #endif
 	NULL,
 };

@@ -7,7 +7,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 count=0
 
-for header in flowoffload.h flowoffload-backend.h; do
+for header in flowoffload.h flowoffload-backend.h flowoffload-bpf.h flowoffload-tc.h; do
 	cat >"$work/use.c" <<-END
 		#include <$header>
 		int use(void);

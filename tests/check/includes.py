@@ -27,7 +27,7 @@ EXCEPTIONS = {
     "src/core/builtin.c": re.compile(r"backends/([a-z]+)/\1\.h$"),
 }
 OUTSIDE = ["examples", "tests/conformance"]
-PUBLIC = {"flowoffload.h", "flowoffload-backend.h", "flowoffload-bpf.h"}
+PUBLIC = {"flowoffload.h", "flowoffload-backend.h", "flowoffload-bpf.h", "flowoffload-tc.h"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]([^">]+)[">]')
 
 

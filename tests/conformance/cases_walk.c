@@ -328,6 +328,7 @@ static void stride_and_no_results(struct env *env)
 		env_traffic(env, i, FO_REPLY, 1);
 	REQUIRE_EQ(fo_flow_add_many(env->table, &flows[0].flow, 0, 0, NULL, NULL, NULL), 0);
 	usual_flow(env, &flows[0].flow, 50);
+	env_connect(env, &flows[0].flow);
 	REQUIRE_EQ(fo_flow_add_many(env->table, &flows[0].flow, 1, 0, NULL, NULL, NULL), 1);
 }
 

@@ -90,7 +90,9 @@ int env_has(struct env *env, uint64_t caps, unsigned int n_encaps)
 {
 	if (caps & ~env->caps.can & env->rig->must_have)
 		env_need(env, caps);
-	if (env->caps.max_encaps < n_encaps && (env->rig->must_have & FO_CAP_QINQ))
+	/* Two tags and a session: with both, a backend has three. */
+	if (env->caps.max_encaps < n_encaps && (env->rig->must_have & FO_CAP_QINQ) &&
+	    (env->rig->must_have & FO_CAP_PPPOE))
 		env_need_encaps(env, n_encaps);
 	return !(caps & ~env->caps.can) && env->caps.max_encaps >= n_encaps;
 }

@@ -111,7 +111,7 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 		return -1;
 	}
 	net->backend = backend;
-	net->personality = personality;
+	net->hwsim = personality;
 	net->home = net->router = net->wires = net->arrivals = net->tap = net->rtnetlink = -1;
 	net->rulesets = net->conntrack = -1;
 	take_ports(net, options);
@@ -138,8 +138,8 @@ int net_open(void **state, struct fo_table_options *options, const char *backend
 	return open_with(state, options, backend, NULL, net_router_open, why, why_size);
 }
 
-int net_open_hardware(void **state, struct fo_table_options *options, const char *backend,
-		      const char *personality, char *why, size_t why_size)
+int net_open_hwsim(void **state, struct fo_table_options *options, const char *backend,
+		   const char *personality, char *why, size_t why_size)
 {
 	return open_with(state, options, backend, personality, net_router_open, why, why_size);
 }
@@ -216,7 +216,7 @@ static void take_result(struct net *net, const struct rig_packet *in, struct rig
 /* Only where the slow path puts flows on the short cut. new: there may be some that never were. */
 static int take_up(struct net *net, int new)
 {
-	if (!net->table || net->rulesets < 0)
+	if (!net->table || net->rulesets < 0 || net->instant)
 		return 0;
 	if (net_kernel_refreshes(net))
 		return -1;
@@ -237,16 +237,16 @@ int net_inject(void *state, const struct rig_packet *in, struct rig_result *out,
 	for (i = 0; i < n; i++) {
 		unsigned long before = 0, after = 0;
 
-		if ((net->personality && net_hardware_counter(net, "forwarded", &before)) ||
+		if ((net->hwsim && net_hwsim_counter(net, "forwarded", &before)) ||
 		    (has_port(net, in[i].in_port) && net_carry(net, &in[i])) ||
-		    (net->personality && net_hardware_counter(net, "forwarded", &after))) {
+		    (net->hwsim && net_hwsim_counter(net, "forwarded", &after))) {
 			fprintf(stderr, "rig: %s\n", net->why);
 			return -1;
 		}
 		if (!has_port(net, in[i].in_port))
 			net->tapped = net->n_out = 0;
 		take_result(net, &in[i], &out[i], &net->results[i]);
-		if (net->personality && out[i].verdict == FO_FORWARD && after != before + 1)
+		if (net->hwsim && out[i].verdict == FO_FORWARD && after != before + 1)
 			snprintf(out[i].violation, sizeof(out[i].violation),
 				 "it took the short cut, but not that of the hardware");
 	}

@@ -4,14 +4,14 @@
  *
  * rig_net.c     opens it, carries a packet through it and says what became of it
  * rig_net_devices.c  namespaces and devices: a veth pair a port, the devices that a side needs on top
+ * rig_net_hwsim.c    ports of the simulated switch (tests/hwsim) in place of the veth pairs
  * rig_net_pppoe.c    PPPoE sessions
  * rig_net_route.c    where the packets of a side go
  * rig_net_wire.c     raw sockets at the neighbours' ends; the tap behind the short cut
  * rig_net_router.c   what makes the slow path do what a flow says: marks, routes, NAT, and real packets first
  * rig_net_kernel.c   what the kernel says of the short cut: conntrack's bit, flowtables made anew
- * rig_net_hardware.c  ports of the simulated hardware (tests/hwsim) in the place of veth pairs
  *
- * A rig of one backend (rig_nft.c, rig_bpf.c) adds a name and what that backend must have.
+ * A rig of one backend (rig_nft.c, rig_bpf.c, rig_tc.c) adds a name and what that backend must have.
  * */
 #ifndef CONFORMANCE_RIG_NET_H
 #define CONFORMANCE_RIG_NET_H
@@ -55,9 +55,11 @@ struct net_frame {
 
 struct net {
 	const char *backend;
-	const char *personality; /* of the simulated hardware that the ports are; NULL: they are veth pairs */
-	int home;		 /* the namespace that this process came from */
-	int router;		 /* namespaces */
+	const char
+		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
+	int instant;	/* flows are on the short cut once they are added */
+	int home;	/* the namespace that this process came from */
+	int router;	/* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
@@ -109,6 +111,13 @@ int net_port(struct net *net, const struct fo_port *port);
 /* The side's number; devices and routes are made where they are not there yet. Sets adj->l3_dev. */
 int net_side(struct net *net, struct fo_adj *adj, uint32_t *out);
 
+/* rig_net_hwsim.c: ports of the switch to where they are used, and back. In the router. */
+int net_hwsim_take(struct net *net);
+void net_hwsim_give_back(struct net *net);
+/* What it counted so far, by its own word; rules that it has. */
+int net_hwsim_counter(struct net *net, const char *name, unsigned long *out);
+int net_hwsim_rules(struct net *net, unsigned int *out);
+
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);
 void net_pppoe_close(struct net *net);
@@ -133,13 +142,6 @@ int net_wire_offloads(struct net *net);
 void net_wire_close(struct net *net);
 /* Send a frame into a port; when it returns, whatever became of it is in net->tapped, seen, n_out and out. */
 int net_carry(struct net *net, const struct rig_packet *packet);
-
-/* rig_net_hardware.c */
-/* Load the module anew, and make its ports the ends of the wires. The router's namespace is the one that this thread is in. */
-int net_hardware_wires(struct net *net);
-/* Frames that the hardware has forwarded so far; rules that it has. */
-int net_hardware_counter(struct net *net, const char *name, unsigned long *out);
-int net_hardware_rules(struct net *net, unsigned int *out);
 
 /* rig_net_router.c */
 int net_tap_open(struct net *net); /* the tap alone: for backends that need no slow path to be right */
@@ -166,9 +168,10 @@ int net_kernel_wait_hardware(struct net *net, const struct fo_tuple *tuple);
 int net_kernel_forget_ended(struct net *net, const struct fo_tuple *tuple);
 
 /* rig_net.c: struct rig's functions; a rig has an open() of its own, which names the backend. */
-int net_open_hardware(void **state, struct fo_table_options *options, const char *backend,
-		      const char *personality, char *why, size_t why_size);
 int net_open(void **state, struct fo_table_options *options, const char *backend, char *why, size_t why_size);
+/* With ports of the simulated switch. */
+int net_open_hwsim(void **state, struct fo_table_options *options, const char *backend,
+		   const char *personality, char *why, size_t why_size);
 /* Without rules, routes and NAT: for a backend that does not ask the slow path. */
 int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
 		  size_t why_size);

@@ -120,8 +120,8 @@ static int make_wires(struct net *net)
 	size_t used = strlen(lines);
 	unsigned int i;
 
-	if (net->personality)
-		return net_hardware_wires(net) ? -1 : run_batch(net, lines);
+	if (net->hwsim)
+		return run_batch(net, lines) || net_hwsim_take(net) ? -1 : 0;
 	for (i = 0; i < net->n_ports; i++) {
 		uint32_t port = net->port[i];
 
@@ -177,6 +177,8 @@ int net_devices_open(struct net *net)
 
 void net_devices_close(struct net *net)
 {
+	if (net->hwsim)
+		net_hwsim_give_back(net);
 	net_pppoe_close(net);
 	net_route_close(net);
 	if (net->wires >= 0)
@@ -339,7 +341,7 @@ static void forget_shape(struct net *net, const char *name)
 static int shape(struct net *net, struct net_side *side)
 {
 	const uint8_t *mac = side->adj.own_mac;
-	char address[64] = "", port[16];
+	char address[64] = "", port[16], between[16];
 
 	snprintf(port, sizeof(port), "p%u", side->adj.port);
 	if (fits(net, side, port))
@@ -350,8 +352,13 @@ static int shape(struct net *net, struct net_side *side)
 	if (!is_session(side))
 		snprintf(address, sizeof(address), "address %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
 			 mac[2], mac[3], mac[4], mac[5]);
-	if (net_ip(net, "link set %s mtu %u\nlink set %s mtu %u %s\n", port,
-		   side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, side->name, side->adj.mtu, address))
+	/* Of two tags the device of the outer one stands between. */
+	memcpy(between, side->name, sizeof(between));
+	if (side->adj.n_encaps == 2 && !is_session(side) && strrchr(between, '.'))
+		*strrchr(between, '.') = '\0';
+	if (net_ip(net, "link set %s mtu %u\nlink set %s mtu %u\nlink set %s mtu %u %s\n", port,
+		   side->adj.mtu > USUAL_MTU ? side->adj.mtu : USUAL_MTU, between, side->adj.mtu, side->name,
+		   side->adj.mtu, address))
 		return -1;
 	return restore_routes(net, side->adj.port);
 }

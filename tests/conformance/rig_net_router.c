@@ -81,7 +81,7 @@ static int set_conntrack(struct net *net)
 
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		/* What hardware counts comes to conntrack when a tenth of that is over. */
-		int hardware = net->personality && strstr(settings[i][0], "flowtable");
+		int hardware = net->hwsim && !net->instant && strstr(settings[i][0], "flowtable");
 		const char *value = hardware ? "60" : settings[i][1];
 		char path[96];
 		int fd, bad;
@@ -352,7 +352,7 @@ static int take_up(struct net *net, struct net_connection *c)
 	if (waited > net->longest_us)
 		net->longest_us = waited;
 	rc = speak(net, c, 0, TCP_ACK);
-	return rc || !net->personality ? rc : net_kernel_wait_hardware(net, &c->tuple[0]);
+	return rc || !net->hwsim || net->instant ? rc : net_kernel_wait_hardware(net, &c->tuple[0]);
 }
 
 struct taking {

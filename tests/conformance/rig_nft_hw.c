@@ -10,12 +10,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* By the hardware when the table was opened. */
+static unsigned long flushed_before;
+
 static int open_as(const char *personality, void **state, struct fo_table_options *options, char *why,
 		   size_t why_size)
 {
 	options->needs |= FO_CAP_HARDWARE;
 	options->flags |= FO_TABLE_ACCEPT_LINGER | FO_TABLE_KILL_CONNTRACK;
-	return net_open_hardware(state, options, "nft", personality, why, why_size);
+	if (net_open_hwsim(state, options, "nft", personality, why, why_size))
+		return -1;
+	return net_hwsim_counter(*state, "flushed", &flushed_before) ? -1 : 0;
 }
 
 static int open_nic(void **state, struct fo_table_options *options, char *why, size_t why_size)
@@ -34,8 +39,9 @@ static void close_clean(void *state)
 	struct net *net = state;
 	unsigned long flushed = 0;
 	unsigned int rules = 0;
-	int rc = net_hardware_rules(net, &rules) || net_hardware_counter(net, "flushed", &flushed);
+	int rc = net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed);
 
+	flushed -= flushed_before;
 	if (rc)
 		fprintf(stderr, "rig: %s\n", net->why);
 	else if (rules || flushed)
@@ -61,14 +67,14 @@ static void close_clean(void *state)
 
 const struct rig rig_nft_nic = {
 	.name = "nft-nic",
-	.about = "nf_flowtable with flags offload on the simulated hardware, a network adapter (FO_HWSIM)",
+	.about = "nf_flowtable with flags offload on the simulated hardware, a network adapter",
 	.open = open_nic,
 	RIG_NFT_HW,
 };
 
 const struct rig rig_nft_ppe = {
 	.name = "nft-ppe",
-	.about = "nf_flowtable with flags offload on the simulated hardware, a router's chip (FO_HWSIM)",
+	.about = "nf_flowtable with flags offload on the simulated hardware, a router's chip",
 	.open = open_ppe,
 	RIG_NFT_HW,
 };

@@ -13,5 +13,8 @@ const struct rig *const rig_list[] = {
 #ifdef HAVE_RIG_BPF
 	&rig_bpf_tc, &rig_bpf_xdp, &rig_bpf_generic,
 #endif
+#ifdef HAVE_RIG_TC
+	&rig_tc,     &rig_tc_ppe,
+#endif
 	NULL,
 };

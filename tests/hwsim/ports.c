@@ -154,6 +154,8 @@ static struct net_device *end_new(struct sim_port *port, const char *name, bool 
 	dev->needed_headroom = SIM_HEADROOM;
 	/* Frames are changed on their way. */
 	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
+	/* As most: another address needs no port to be shut. */
+	dev->priv_flags |= IFF_LIVE_ADDR_CHANGE;
 	if (host) {
 		dev->hw_features |= NETIF_F_HW_TC;
 		dev->features |= NETIF_F_HW_TC;

@@ -30,7 +30,7 @@ library() {
 	shift 3
 	rm -rf "$dir/$name-build" "${dir:?}/$name"
 	meson setup "$dir/$name-build" "$source" --prefix "$prefix" --libdir lib -Dtests=disabled -Dexamples=disabled \
-		-Dbench=disabled -Dnft_backend=disabled -Dbpf_backend=disabled "$@" >"$dir/$name.log" 2>&1 &&
+		-Dbench=disabled -Dnft_backend=disabled -Dtc_backend=disabled -Dbpf_backend=disabled "$@" >"$dir/$name.log" 2>&1 &&
 		DESTDIR=$stage meson install -C "$dir/$name-build" >>"$dir/$name.log" 2>&1 && return 0
 	cat "$dir/$name.log"
 	return 1

@@ -14,7 +14,7 @@ for part in live-nic live-ppe rig-nic rig-ppe; do
 	echo "-- $part"
 	case $part in
 	live-*) FO_WORLD_HARDWARE=${part#live-} "$here/../nft/world.sh" "$build/tests/nft/nft-live" ;;
-	*) "$build/tests/conformance/fo-conformance" --rig "nft-${part#rig-}" "$@" ;;
+	*) insmod "$FO_HWSIM" ports=8 && "$build/tests/conformance/fo-conformance" --rig "nft-${part#rig-}" "$@"; rmmod fo_hwsim ;;
 	esac 2>&1 | tee "$log"
 	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
 	[ -z "$line" ] || read -r -a counts <<<"${line//[^0-9 ]/}"

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rig_net_hwsim.c - the simulated switch (tests/hwsim) as the ports of the router: its devices are where the rig began, go
+ * to router and wires under the names and numbers that ports have there, and come back. See rig_net.h.
+ *
+ * A case that crashed leaves that to the kernel, which brings them back in its own time, under the names they had.
+ * */
+#define _GNU_SOURCE
+#include "rig_net.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+
+#define SWITCH	    "/sys/kernel/debug/fo_hwsim/"
+#define PATIENCE_MS 20000u
+/* What the switch can carry. */
+#define CABLE_MTU 9000u
+
+/* One end of a port: its name on the switch, its letter in a router of the rig. */
+static const struct end {
+	const char *name;
+	char letter;
+	uint8_t number; /* last byte of its address */
+} ends[] = {{"fo", 'p', 1}, {"cable", 'w', 2}};
+
+/* By whatever of its two names it is here. 0: not here yet, or not at all. */
+static unsigned int find(const struct end *end, unsigned int i, uint32_t port)
+{
+	char name[IF_NAMESIZE];
+	unsigned int index;
+
+	snprintf(name, sizeof(name), "%s%u", end->name, i);
+	index = if_nametoindex(name);
+	if (index)
+		return index;
+	snprintf(name, sizeof(name), "%c%u", end->letter, port);
+	return if_nametoindex(name);
+}
+
+static unsigned int await(const struct end *end, unsigned int i, uint32_t port)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	unsigned int waited, index;
+
+	for (waited = 0; waited < PATIENCE_MS; waited += 10) {
+		index = find(end, i, port);
+		if (index)
+			return index;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+/* One request, in the namespace where this thread is. */
+static int ask(struct net *net, const struct nlmsghdr *nlh, const char *what)
+{
+	struct {
+		struct nlmsghdr header;
+		struct nlmsgerr error;
+		char rest[512];
+	} answer;
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), rc = -1;
+
+	if (fd >= 0 && !bind(fd, (struct sockaddr *)&any, sizeof(any)) &&
+	    send(fd, nlh, nlh->nlmsg_len, 0) == (ssize_t)nlh->nlmsg_len &&
+	    recv(fd, &answer, sizeof(answer), 0) >= (ssize_t)NLMSG_LENGTH(sizeof(answer.error))) {
+		errno = -answer.error.error;
+		rc = answer.error.error ? -1 : 0;
+	}
+	if (rc)
+		net_fail(net, "%s: %m", what);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* number 0: whatever the kernel gives it there. */
+static int move(struct net *net, unsigned int index, int to, const char *name, uint32_t number,
+		const uint8_t *mac, uint32_t mtu, int up)
+{
+	char room[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(room);
+	struct ifinfomsg *header;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	header = mnl_nlmsg_put_extra_header(nlh, sizeof(*header));
+	header->ifi_index = (int)index;
+	header->ifi_flags = up ? IFF_UP : 0;
+	header->ifi_change = IFF_UP;
+	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)to);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	if (number)
+		mnl_attr_put_u32(nlh, IFLA_NEW_IFINDEX, number);
+	if (mac)
+		mnl_attr_put(nlh, IFLA_ADDRESS, 6, mac);
+	mnl_attr_put_u32(nlh, IFLA_MTU, mtu);
+	return ask(net, nlh, name);
+}
+
+static int set(struct net *net, const char *path, const char *value)
+{
+	FILE *file = fopen(path, "we");
+	int bad;
+
+	if (!file)
+		return net->cannot = 1,
+		       net_fail(net, "the simulated switch is not there (%s): insmod fo_hwsim.ko, in the lab",
+				path);
+	bad = fputs(value, file) < 0;
+	bad |= fclose(file) != 0;
+	return bad ? net_fail(net, "%s: %m", path) : 0;
+}
+
+/* Bytes are those of the IP packet, which the suite counts: of a frame there is no telling what was padding. */
+static int set_up(struct net *net)
+{
+	return set(net, SWITCH "personality", net->hwsim) || set(net, SWITCH "count_l3", "Y") ? -1 : 0;
+}
+
+static int take_end(struct net *net, unsigned int i, unsigned int which)
+{
+	const struct end *end = &ends[which];
+	uint32_t port = net->port[i];
+	const uint8_t mac[6] = {0x02, 0xf0, 0, 0, (uint8_t)port, end->number};
+	unsigned int index = await(end, i, port);
+	char name[IF_NAMESIZE];
+
+	if (!index)
+		return net->cannot = 1, net_fail(net,
+						 "the simulated switch has no device %s%u: insmod "
+						 "fo_hwsim.ko ports=8, in the lab",
+						 end->name, i);
+	snprintf(name, sizeof(name), "%c%u", end->letter, port);
+	return move(net, index, which ? net->wires : net->router, name, which ? 0 : port, mac,
+		    which ? CABLE_MTU : 1500, !which);
+}
+
+int net_hwsim_take(struct net *net)
+{
+	unsigned int i;
+	int rc = net_enter(net, net->home);
+
+	if (!rc)
+		rc = set_up(net);
+	for (i = 0; !rc && i < net->n_ports; i++)
+		rc = take_end(net, i, 0) || take_end(net, i, 1) ? -1 : 0;
+	return net_enter(net, net->router) ? -1 : rc;
+}
+
+void net_hwsim_give_back(struct net *net)
+{
+	unsigned int i, which;
+
+	for (which = 0; which < 2; which++) {
+		int there = which ? net->wires : net->router;
+
+		if (there < 0 || net->home < 0 || net_enter(net, there))
+			continue;
+		for (i = 0; i < net->n_ports; i++) {
+			char here[IF_NAMESIZE], name[IF_NAMESIZE];
+			unsigned int index;
+
+			snprintf(here, sizeof(here), "%c%u", ends[which].letter, net->port[i]);
+			snprintf(name, sizeof(name), "%s%u", ends[which].name, i);
+			index = if_nametoindex(here);
+			if (index)
+				(void)move(net, index, net->home, name, 0, NULL, 1500, 0);
+		}
+		(void)net_enter(net, net->home);
+	}
+}
+
+/* ---- What it holds --------------------------------------------------------------------------------------- */
+
+static FILE *open_file(struct net *net, const char *name)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), SWITCH "%s", name);
+	file = fopen(path, "re");
+	if (!file)
+		net_fail(net, "%s: %m", path);
+	return file;
+}
+
+int net_hwsim_counter(struct net *net, const char *name, unsigned long *out)
+{
+	FILE *file = open_file(net, "counters");
+	char line[96], word[64];
+	int found = 0;
+
+	if (!file)
+		return -1;
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%63s %lu", word, out) == 2 && !strcmp(word, name);
+	fclose(file);
+	return found ? 0 : net_fail(net, "the hardware has no counter %s", name);
+}
+
+int net_hwsim_rules(struct net *net, unsigned int *out)
+{
+	FILE *file = open_file(net, "rules");
+	int c;
+
+	*out = 0;
+	if (!file)
+		return -1;
+	while ((c = fgetc(file)) != EOF)
+		*out += c == '\n';
+	fclose(file);
+	return 0;
+}

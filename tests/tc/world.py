@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""world.py - a NAT router on the simulated switch, and `fo-demo serve --backend tc` in it: what tests/tc stands on."""
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "hwsim"))
+
+import router  # noqa: E402  pylint: disable=wrong-import-position
+from switch import PATIENCE, counters, expect, rules, run, until, write  # noqa: E402,F401  pylint: disable=wrong-import-position
+
+# As that of the simulated hardware's own tests, but nobody offloads here by itself.
+router.TABLE = """
+table inet hwsim {
+	counter slow { }
+	chain forward { type filter hook forward priority 0; ct state established; counter name slow; }
+	chain out { type nat hook postrouting priority 100; oifname != "fo0" masquerade; }
+}
+"""
+
+
+class World(router.Router):
+    """The router with its namespaces, a socket path, and the server."""
+
+    def __init__(self, module, build, personality="nic", link="plain"):
+        super().__init__(module, personality, link)
+        self.program = str(pathlib.Path(build).resolve() / "examples" / "fo-demo" / "fo-demo")
+        self.path = f"/tmp/fo-tc-{self.namespaces['r']}"
+        self.server = None
+        self.tag = ",l3=v7,vlan=7" if link == "vlan" else ""
+
+    def serve(self, *words, fails=False):
+        """Start the server; with fails, what it said when it ended."""
+        command = ["ip", "netns", "exec", self.namespaces["r"], self.program, "serve", "--backend", "tc", "--socket",
+                   self.path, "-d", "fo0", "-d", "fo1", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        first = process.stdout.readline()
+        if fails:
+            process.wait(PATIENCE)
+            process.stdout.close()
+            return first
+        expect("listening" in first, f"the server says {first}")
+        self.server = process
+        return first
+
+    def serve_another(self):
+        """A second server beside the first."""
+        path, self.path = self.path, self.path + "b"
+        try:
+            return self.serve("--accept-linger", fails=True)
+        finally:
+            self.path = path
+
+    def serve_text(self, *words):
+        """What the table says of itself."""
+        self.serve(*words)
+        return self.server.stdout.readline()
+
+    def stop_and_serve(self, *words, fails=False):
+        self.stop()
+        return self.serve(*words, fails=fails)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.server:
+            self.server.send_signal(how)
+            self.server.wait(PATIENCE)
+            self.server.stdout.close()
+            self.server = None
+
+    def ask(self, *words):
+        """An answer of the server's."""
+        return run(self.program, [str(word) for word in words], "--socket", self.path)
+
+    def flows(self):
+        return [json.loads(line) for line in self.ask("list", "--json").splitlines()]
+
+    def sides(self):
+        macs = router.MACS
+        return (f"fo0,mac={macs['fo0']},peer={macs['cable0']},mtu=1500", f"fo1{self.tag},mac={macs['fo1']},peer={macs['cable1']},mtu=1500")
+
+    def entry(self, proto):
+        """Both tuples of the only connection of that protocol, in fo-demo's words."""
+        shown = run("ip netns exec", self.namespaces["r"], "conntrack -L -p", proto)
+        found = re.findall(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)", shown)
+        expect(len(found) == 2, shown)
+        (src, dst, sport, dport), (rsrc, rdst, rsport, rdport) = found
+        return ["-p", proto, "-s", src, "-d", dst, "--sport", sport, "--dport", dport, "-r", rsrc, "-q", rdst,
+                "--reply-port-src", rsport, "--reply-port-dst", rdport]
+
+    def add(self, proto, *words):
+        inside, outside = self.sides()
+        return self.ask("add", *self.entry(proto), "--in", inside, "--out", outside, *words)
+
+    def refused(self, proto):
+        inside, outside = self.sides()
+        return run(self.program, "add", self.entry(proto), "--in", inside, "--out", outside, "--socket", self.path, fails=True)
+
+    def close(self):
+        self.stop()
+        super().close()
