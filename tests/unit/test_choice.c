@@ -193,7 +193,7 @@ START_TEST(choice_by_auto_among_many_tells_what_fits_the_text)
 
 	for (i = 0; i < MANY; i++) {
 		snprintf(many_names[i], sizeof(many_names[i]), "backend-no-%u", i);
-		many[i] = make(many_names[i], 100 - i, probe_rare);
+		many[i] = make(many_names[i], 1000 - i, probe_rare);
 		ck_assert_int_eq(fo_backend_register(&many[i], NULL), 0);
 	}
 	ck_assert_int_eq(fo__backend_choose(&opts, &chosen, &err), -EOPNOTSUPP);
