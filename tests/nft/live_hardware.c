@@ -250,7 +250,7 @@ static void consents(struct world *world)
 
 	options_of(world, &options, ports);
 	options.flags &= ~FO_TABLE_ACCEPT_LINGER;
-	refused(&options, -EPERM, FO_R_PERMISSION, "FO_TABLE_ACCEPT_LINGER");
+	refused(&options, -EOPNOTSUPP, FO_R_NEEDS, "FO_TABLE_ACCEPT_LINGER");
 	options_of(world, &options, ports);
 	options.flags &= ~FO_TABLE_KILL_CONNTRACK;
 	OK(fo_table_create(&options, &world->table, &live_err));

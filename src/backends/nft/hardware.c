@@ -34,8 +34,9 @@ int fo__nft_hardware_check(const struct fo_table_options *options, struct fo_err
 {
 	if (options->flags & FO_TABLE_ACCEPT_LINGER)
 		return 0;
-	return fo__nl_refuse(err, -EPERM, FO_R_PERMISSION, FO_STAGE_RESOLVE, 0, "flags",
-			     "flags lack FO_TABLE_ACCEPT_LINGER: a crash leaves rules in drivers");
+	return fo__nl_refuse(
+		err, -EOPNOTSUPP, FO_R_NEEDS, FO_STAGE_RESOLVE, 0, "needs",
+		"hardware needs FO_TABLE_ACCEPT_LINGER in flags: a crash leaves rules in drivers");
 }
 
 int fo__nft_check_timeout(const struct fo__nft *nft, const struct fo_backend_flow *flow, struct fo_error *err)
