@@ -223,6 +223,25 @@ static int take_up(struct net *net, int new)
 	return new || net->taken_up != net->refreshes ? net_router_take_up(net) : 0;
 }
 
+/* Where flows are on the short cut once they are added, it is that of the hardware. */
+static int carry_one(struct net *net, const struct rig_packet *in, struct rig_result *out,
+		     struct net_frame *keep)
+{
+	unsigned long before = 0, after = 0;
+
+	if ((net->hwsim && net_hwsim_counter(net, "forwarded", &before)) ||
+	    (has_port(net, in->in_port) && net_carry(net, in)) ||
+	    (net->hwsim && net_hwsim_counter(net, "forwarded", &after)))
+		return -1;
+	if (!has_port(net, in->in_port))
+		net->tapped = net->n_out = 0;
+	take_result(net, in, out, keep);
+	if (net->hwsim && out->verdict == FO_FORWARD && after != before + 1)
+		snprintf(out->violation, sizeof(out->violation),
+			 "it took the short cut, but not that of the hardware");
+	return 0;
+}
+
 int net_inject(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n)
 {
 	struct net *net = state;
@@ -234,22 +253,32 @@ int net_inject(void *state, const struct rig_packet *in, struct rig_result *out,
 		fprintf(stderr, "rig: %s\n", net->why);
 		return -1;
 	}
-	for (i = 0; i < n; i++) {
-		unsigned long before = 0, after = 0;
-
-		if ((net->hwsim && net_hwsim_counter(net, "forwarded", &before)) ||
-		    (has_port(net, in[i].in_port) && net_carry(net, &in[i])) ||
-		    (net->hwsim && net_hwsim_counter(net, "forwarded", &after))) {
+	for (i = 0; i < n; i++)
+		if (carry_one(net, &in[i], &out[i], &net->results[i])) {
 			fprintf(stderr, "rig: %s\n", net->why);
 			return -1;
 		}
-		if (!has_port(net, in[i].in_port))
-			net->tapped = net->n_out = 0;
-		take_result(net, &in[i], &out[i], &net->results[i]);
-		if (net->hwsim && out[i].verdict == FO_FORWARD && after != before + 1)
-			snprintf(out[i].violation, sizeof(out[i].violation),
-				 "it took the short cut, but not that of the hardware");
+	return 0;
+}
+
+int net_carry_through(void *state, const struct rig_packet *in, struct rig_result *out)
+{
+	struct net *net = state;
+	struct net_frame *keep = &net->results[0];
+
+	if (carry_one(net, in, out, keep)) {
+		fprintf(stderr, "rig: %s\n", net->why);
+		return -1;
 	}
+	if (out->verdict == FO_FORWARD)
+		return 0;
+	if (net->n_out > 1)
+		snprintf(out->violation, sizeof(out->violation), "one packet in, %u out by the slow path",
+			 net->n_out);
+	net_frame_copy(keep, &net->out);
+	out->frame = keep->bytes;
+	out->length = net->n_out ? keep->length : 0;
+	out->out_port = keep->port;
 	return 0;
 }
 

@@ -57,9 +57,10 @@ struct net {
 	const char *backend;
 	const char
 		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
-	int instant;	/* flows are on the short cut once they are added */
-	int home;	/* the namespace that this process came from */
-	int router;	/* namespaces */
+	unsigned long flushed; /* by the switch, before */
+	int instant;	       /* flows are on the short cut once they are added */
+	int home;	       /* the namespace that this process came from */
+	int router;	       /* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
@@ -117,6 +118,11 @@ void net_hwsim_give_back(struct net *net);
 /* What it counted so far, by its own word; rules that it has. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out);
 int net_hwsim_rules(struct net *net, unsigned int *out);
+/* struct rig's functions of hardware that fails on order. */
+int net_hwsim_fault(void *state, const struct rig_fault *fault, char *why, size_t why_size);
+int net_hwsim_forwarding(void *state, unsigned int *out);
+/* close() where the table must have left nothing: abort() if it has. */
+void net_hwsim_close(void *state);
 
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);
@@ -179,6 +185,7 @@ int net_attach(void *state, struct fo_table *table, char *why, size_t why_size);
 void net_detach(void *state);
 void net_close(void *state);
 int net_inject(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n);
+int net_carry_through(void *state, const struct rig_packet *in, struct rig_result *out);
 void net_advance(void *state, uint64_t ms);
 uint64_t net_now_ms(void *state);
 int net_prepare_side(void *state, struct fo_adj *adj, char *why, size_t why_size);

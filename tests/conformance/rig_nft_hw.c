@@ -7,20 +7,12 @@
  * */
 #include "rig_net.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-/* By the hardware when the table was opened. */
-static unsigned long flushed_before;
-
 static int open_as(const char *personality, void **state, struct fo_table_options *options, char *why,
 		   size_t why_size)
 {
 	options->needs |= FO_CAP_HARDWARE;
 	options->flags |= FO_TABLE_ACCEPT_LINGER | FO_TABLE_KILL_CONNTRACK;
-	if (net_open_hwsim(state, options, "nft", personality, why, why_size))
-		return -1;
-	return net_hwsim_counter(*state, "flushed", &flushed_before) ? -1 : 0;
+	return net_open_hwsim(state, options, "nft", personality, why, why_size);
 }
 
 static int open_nic(void **state, struct fo_table_options *options, char *why, size_t why_size)
@@ -33,25 +25,6 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 	return open_as("ppe", state, options, why, why_size);
 }
 
-/* The table is gone. */
-static void close_clean(void *state)
-{
-	struct net *net = state;
-	unsigned long flushed = 0;
-	unsigned int rules = 0;
-	int rc = net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed);
-
-	flushed -= flushed_before;
-	if (rc)
-		fprintf(stderr, "rig: %s\n", net->why);
-	else if (rules || flushed)
-		fprintf(stderr, "rig: %u rules are left in the hardware, %lu were left and flushed\n", rules,
-			flushed);
-	net_close(state);
-	if (rc || rules || flushed)
-		abort();
-}
-
 #define MUST_HAVE                                                                                            \
 	(FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | \
 	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_PPPOE | FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_POLICY |         \
@@ -61,7 +34,7 @@ static void close_clean(void *state)
 #define RIG_NFT_HW                                                                                           \
 	.must_have = MUST_HAVE, .features = RIG_BURSTS | RIG_ALLOC,                                          \
 	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS, .most_flows = 200, .attach = net_attach,                   \
-	.detach = net_detach, .close = close_clean, .inject = net_inject, .advance = net_advance,            \
+	.detach = net_detach, .close = net_hwsim_close, .inject = net_inject, .advance = net_advance,        \
 	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
 	.port = net_set_port, .settle = net_settle
 
