@@ -85,6 +85,18 @@ static void add(struct world *world, struct pair *pair, fo_flow_id *id)
 	OK(fo_flow_add(world->table, &pair->flow, id, &live_err));
 }
 
+/* A table, and a flow of UDP that is seen to be in that state. */
+static fo_flow_id begin(struct world *world, struct pair *pair, unsigned int state)
+{
+	fo_flow_id id;
+
+	open_table(world);
+	pair_open(pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	add(world, pair, &id);
+	world_until_state(world, pair, id, state);
+	return id;
+}
+
 static unsigned int state_of(struct world *world, fo_flow_id id, unsigned int *reason)
 {
 	struct fo_flow_info info;
@@ -168,11 +180,8 @@ static void refused_by_driver(struct world *world)
 	unsigned int reason;
 	fo_flow_id id;
 
-	open_table(world);
 	order("fail", "95 0 1000000 no room for this kind");
-	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
-	add(world, &pair, &id);
-	world_until_state(world, &pair, id, FO_STATE_ACTIVE);
+	id = begin(world, &pair, FO_STATE_ACTIVE);
 	CHECK_INT(world->last[FO_EV_STATE].reason, FO_R_NOT_IN_HARDWARE);
 	CHECK_INT(state_of(world, id, &reason), FO_STATE_ACTIVE);
 	CHECK_INT(reason, FO_R_NOT_IN_HARDWARE);
@@ -191,11 +200,8 @@ static void one_direction(struct world *world)
 	unsigned int reason;
 	fo_flow_id id;
 
-	open_table(world);
 	order("refuse", "in1");
-	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
-	add(world, &pair, &id);
-	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	id = begin(world, &pair, FO_STATE_PARTIAL);
 	talk_for(world, &pair, 8000);
 	CHECK_INT(state_of(world, id, &reason), FO_STATE_PARTIAL);
 	CHECK_INT(reason, FO_R_NOT_IN_HARDWARE);
@@ -213,10 +219,7 @@ static void silent_direction(struct world *world)
 	unsigned int reason;
 	fo_flow_id id;
 
-	open_table(world);
-	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
-	add(world, &pair, &id);
-	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	id = begin(world, &pair, FO_STATE_PARTIAL);
 	for (unsigned int i = 0; i < 200; i++) {
 		char got;
 
@@ -322,12 +325,8 @@ static void drained(struct world *world)
 static void forgotten(struct world *world)
 {
 	struct pair pair;
-	fo_flow_id id;
 
-	open_table(world);
-	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
-	add(world, &pair, &id);
-	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
+	(void)begin(world, &pair, FO_STATE_PARTIAL);
 	world_run("conntrack -D -p udp >/dev/null 2>&1");
 	world_until_event(world, FO_EV_LOST, 1);
 	CHECK_INT(rules(), 0);
