@@ -3,7 +3,7 @@
 #
 # The backend tc on the simulated switch, on the kernel that runs this: ./dev lab KERNEL tests/lab/tc.sh [PART...] [-- ARGUMENT...]
 # PART: tc and tc-ppe, rigs of the conformance suite, and live, real packets; by itself all. Arguments go to fo-conformance
-# (--case GLOB). Built before: build/release (or what BUILD says), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
+# or tests/tc/live.py (--case GLOB). Built before: build/release (or what BUILD says), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
 # Prints the lines of all, and their sum as the last. Status: 1 when anything failed.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -35,7 +35,7 @@ suite() { # RIG ARGUMENT... - the switch is the rig's alone: no shares
 status=0 passed=0 failed=0 skipped=0
 for part in "${parts[@]}"; do
 	if [ "$part" = live ]; then
-		lines=$(tests/tc/live.py "$module" "$build" 2>&1 | tee /dev/stderr) || status=1
+		lines=$(tests/tc/live.py "$module" "$build" "$@" 2>&1 | tee /dev/stderr) || status=1
 	else
 		lines=$(suite "$part" "$@" 2>&1 | tee /dev/stderr) || status=1
 	fi

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """world.py - a NAT router on the simulated switch, and `fo-demo serve --backend tc` in it: what tests/tc stands on."""
+import contextlib
 import json
 import pathlib
 import re
@@ -102,3 +103,24 @@ class World(router.Router):
     def close(self):
         self.stop()
         super().close()
+
+
+@contextlib.contextmanager
+def world(module, build, personality="nic", link="plain"):
+    made = World(module, build, personality, link)
+    try:
+        yield made
+    finally:
+        made.close()
+        run("rmmod fo_hwsim")
+
+
+def filters(w):
+    """Lines of flower filters at the router's ports."""
+    shown = [run("ip netns exec", w.namespaces["r"], f"tc filter show dev {dev} ingress") for dev in ("fo0", "fo1")]
+    return [line for text in shown for line in text.splitlines() if " handle " in line]
+
+
+def rows(w):
+    """Rules of flows in the hardware: guards are not."""
+    return [rule for rule in rules() if rule["do"] == "forward"] if w else []
