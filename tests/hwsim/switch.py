@@ -4,6 +4,7 @@
 Frames are sent and seen by packet sockets on both ends of the ports. One processor runs it all, so that what was sent
 before a marker was seen, or not, when the marker arrives: nothing is ever waited for in vain.
 """
+import errno
 import os
 import re
 import socket
@@ -105,6 +106,11 @@ class Tap:
             data, extra, _, _ = self.sock.recvmsg(65536, 256)
         except (BlockingIOError, socket.timeout):
             return None
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:
+                raise
+            # Said once, of a device that was shut; what arrived before is still there.
+            return self.next(wait)
         for level, kind, value in extra:
             if level == SOL_PACKET and kind == PACKET_AUXDATA:
                 status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", value[:20])
