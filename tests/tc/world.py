@@ -105,6 +105,7 @@ class World(router.Router):
         super().close()
 
 
+@contextlib.contextmanager
 def world(module, build, personality="nic", link="plain"):
     made = World(module, build, personality, link)
     try:
