@@ -112,7 +112,7 @@ static int open_with(void **state, struct fo_table_options *options, const char 
 	}
 	net->backend = backend;
 	net->hwsim = personality;
-	net->home = net->router = net->wires = net->arrivals = net->tap = net->rtnetlink = -1;
+	net->home = net->router = net->wires = net->arrivals = net->tap = net->rtnetlink = net->counters = -1;
 	net->rulesets = net->conntrack = -1;
 	take_ports(net, options);
 	net->results = calloc(BURST, sizeof(*net->results));
@@ -227,12 +227,16 @@ static int take_up(struct net *net, int new)
 static int carry_one(struct net *net, const struct rig_packet *in, struct rig_result *out,
 		     struct net_frame *keep)
 {
-	unsigned long before = 0, after = 0;
+	unsigned long before, after;
 
-	if ((net->hwsim && net_hwsim_counter(net, "forwarded", &before)) ||
-	    (has_port(net, in->in_port) && net_carry(net, in)) ||
+	if (net->hwsim && !net->carried && net_hwsim_counter(net, "forwarded", &net->forwarded))
+		return -1;
+	before = after = net->forwarded;
+	if ((has_port(net, in->in_port) && net_carry(net, in)) ||
 	    (net->hwsim && net_hwsim_counter(net, "forwarded", &after)))
 		return -1;
+	net->forwarded = after;
+	net->carried = 1;
 	if (!has_port(net, in->in_port))
 		net->tapped = net->n_out = 0;
 	take_result(net, in, out, keep);

@@ -57,10 +57,13 @@ struct net {
 	const char *backend;
 	const char
 		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
-	unsigned long flushed; /* by the switch, before */
-	int instant;	       /* flows are on the short cut once they are added */
-	int home;	       /* the namespace that this process came from */
-	int router;	       /* namespaces */
+	int counters;	/* the switch's, as a file */
+	unsigned long flushed;	 /* by the switch, before */
+	unsigned long forwarded; /* ... so far, if carried says so: nothing was sent since */
+	int carried;
+	int instant; /* flows are on the short cut once they are added */
+	int home;    /* the namespace that this process came from */
+	int router;  /* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
