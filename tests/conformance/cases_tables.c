@@ -303,8 +303,7 @@ static void every_allocation_fails_once(struct env *env)
 			fo_table_destroy(env->table);
 			env->table = NULL;
 		}
-		env->rig->close(env->state);
-		env->state = NULL;
+		env_close(env);
 		REQUIRE_EQ(ledger.blocks, 0);
 		REQUIRE_EQ(ledger.wrong, 0);
 	}

@@ -144,6 +144,8 @@ struct rig {
 	 * the device, and how long in milliseconds until it is gone. NULL: nothing outlives the
 	 * process. */
 	uint64_t (*leftover_ms)(void *state);
+	/* (may be NULL) the table is gone: has it left nothing in the device? 0, or -1 with why: the case has failed. */
+	int (*clean)(void *state, char *why, size_t why_size);
 	/* With RIG_FAULTS. The hardware is so from now on, whatever it was before; close() mends it. 0, or -1 with why. */
 	int (*fault)(void *state, const struct rig_fault *fault, char *why, size_t why_size);
 	/* With RIG_FAULTS. How many rules that forward it has. 0 or -1. */

@@ -124,8 +124,7 @@ int net_hwsim_rules(struct net *net, unsigned int *out);
 /* struct rig's functions of hardware that fails on order. */
 int net_hwsim_fault(void *state, const struct rig_fault *fault, char *why, size_t why_size);
 int net_hwsim_forwarding(void *state, unsigned int *out);
-/* close() where the table must have left nothing: abort() if it has. */
-void net_hwsim_close(void *state);
+int net_hwsim_clean(void *state, char *why, size_t why_size);
 
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);

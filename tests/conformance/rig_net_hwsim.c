@@ -296,20 +296,20 @@ int net_hwsim_forwarding(void *state, unsigned int *out)
 	return count_rules(state, " do=forward ", out);
 }
 
-void net_hwsim_close(void *state)
+int net_hwsim_clean(void *state, char *why, size_t why_size)
 {
 	struct net *net = state;
 	unsigned long flushed = 0;
 	unsigned int rules = 0;
-	int rc = net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed);
 
+	if (net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed)) {
+		snprintf(why, why_size, "%s", net->why);
+		return -1;
+	}
 	flushed -= net->flushed;
-	if (rc)
-		fprintf(stderr, "rig: %s\n", net->why);
-	else if (rules || flushed)
-		fprintf(stderr, "rig: %u rules are left in the hardware, %lu were left and flushed\n", rules,
-			flushed);
-	net_close(state);
-	if (rc || rules || flushed)
-		abort();
+	if (!rules && !flushed)
+		return 0;
+	snprintf(why, why_size, "%u rules in the hardware, and %lu that it flushed by itself", rules,
+		 flushed);
+	return -1;
 }

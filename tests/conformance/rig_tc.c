@@ -62,10 +62,10 @@ static void advance(void *state, uint64_t ms)
 
 #define RIG_TC                                                                                               \
 	.features = RIG_BURSTS | RIG_ALLOC | RIG_FAULTS, .most_flows = 200, .attach = net_attach,            \
-	.detach = net_detach, .close = net_hwsim_close, .inject = net_inject, .advance = advance,            \
+	.detach = net_detach, .close = net_close, .inject = net_inject, .advance = advance,                  \
 	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
-	.port = net_set_port, .settle = net_settle, .fault = net_hwsim_fault, .rules = net_hwsim_forwarding, \
-	.carry = net_carry_through
+	.port = net_set_port, .settle = net_settle, .clean = net_hwsim_clean, .fault = net_hwsim_fault,      \
+	.rules = net_hwsim_forwarding, .carry = net_carry_through
 
 const struct rig rig_tc = {
 	.name = "tc",
