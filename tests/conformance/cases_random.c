@@ -40,6 +40,8 @@ static int left_out(const struct env *env, const struct packet_spec *spec, const
 {
 	if (!(env->rig->features & RIG_OVERSIZE) && frame->length > LONGEST_IN)
 		return 1;
+	if ((env->rig->limits & RIG_UNICAST) && (frame->bytes[0] & 1))
+		return 1;
 	return (env->rig->limits & RIG_TRUE_HEADERS) &&
 	       (spec->padding || spec->ip_len_delta || spec->l4_len_delta || spec->data_offset >= 0 ||
 		spec->version >= 0);

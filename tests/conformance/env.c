@@ -56,10 +56,14 @@ void env_open(struct env *env)
 
 void env_close(struct env *env)
 {
+	char why[200];
+
 	if (env->table && env->state)
 		env->rig->detach(env->state);
 	fo_table_destroy(env->table);
 	env->table = NULL;
+	if (env->state && env->rig->clean && env->rig->clean(env->state, why, sizeof(why)))
+		suite_left(why);
 	if (env->state)
 		env->rig->close(env->state);
 	env->state = NULL;

@@ -33,6 +33,8 @@
 #define RIG_TRUE_HEADERS                                                                                     \
 	(1u                                                                                                  \
 	 << 1) /* padding, lengths and an IP version that lie: an exception of this rig, or not looked at */
+#define RIG_UNICAST                                                                                          \
+	(1u << 2) /* what is sent to a multicast MAC is the host's, though no other MAC is looked at */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
@@ -93,7 +95,7 @@ struct rig {
 	const char *about;     /* one line for --list */
 	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
 	unsigned int features; /* RIG_ bits */
-	unsigned int limits;   /* RIG_ONE_MTU, RIG_TRUE_HEADERS */
+	unsigned int limits;   /* RIG_ONE_MTU, RIG_UNICAST, RIG_TRUE_HEADERS */
 	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
 	const struct rig_exception
 		*exceptions; /* (may be NULL) where its kernel is known to break the contract */
@@ -142,6 +144,8 @@ struct rig {
 	 * the device, and how long in milliseconds until it is gone. NULL: nothing outlives the
 	 * process. */
 	uint64_t (*leftover_ms)(void *state);
+	/* (may be NULL) the table is gone: has it left nothing in the device? 0, or -1 with why: the case has failed. */
+	int (*clean)(void *state, char *why, size_t why_size);
 	/* With RIG_FAULTS. The hardware is so from now on, whatever it was before; close() mends it. 0, or -1 with why. */
 	int (*fault)(void *state, const struct rig_fault *fault, char *why, size_t why_size);
 	/* With RIG_FAULTS. How many rules that forward it has. 0 or -1. */

@@ -57,10 +57,13 @@ struct net {
 	const char *backend;
 	const char
 		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
-	unsigned long flushed; /* by the switch, before */
-	int instant;	       /* flows are on the short cut once they are added */
-	int home;	       /* the namespace that this process came from */
-	int router;	       /* namespaces */
+	int counters;	/* the switch's, as a file */
+	unsigned long flushed;	 /* by the switch, before */
+	unsigned long forwarded; /* ... so far, if carried says so: nothing was sent since */
+	int carried;
+	int instant; /* flows are on the short cut once they are added */
+	int home;    /* the namespace that this process came from */
+	int router;  /* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
@@ -121,8 +124,7 @@ int net_hwsim_rules(struct net *net, unsigned int *out);
 /* struct rig's functions of hardware that fails on order. */
 int net_hwsim_fault(void *state, const struct rig_fault *fault, char *why, size_t why_size);
 int net_hwsim_forwarding(void *state, unsigned int *out);
-/* close() where the table must have left nothing: abort() if it has. */
-void net_hwsim_close(void *state);
+int net_hwsim_clean(void *state, char *why, size_t why_size);
 
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);

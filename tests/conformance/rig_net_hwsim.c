@@ -8,6 +8,7 @@
 #include "rig_net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -224,6 +225,9 @@ void net_hwsim_give_back(struct net *net)
 	unsigned int i, which;
 
 	(void)order(net, &no_fault);
+	if (net->counters >= 0)
+		close(net->counters);
+	net->counters = -1;
 	for (which = 0; which < 2; which++) {
 		int there = which ? net->wires : net->router;
 
@@ -245,41 +249,36 @@ void net_hwsim_give_back(struct net *net)
 
 /* ---- What it holds --------------------------------------------------------------------------------------- */
 
-static FILE *open_file(struct net *net, const char *name)
-{
-	char path[96];
-	FILE *file;
-
-	snprintf(path, sizeof(path), SWITCH "%s", name);
-	file = fopen(path, "re");
-	if (!file)
-		net_fail(net, "%s: %m", path);
-	return file;
-}
-
+/* The file stays open, since it is read for every packet. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out)
 {
-	FILE *file = open_file(net, "counters");
-	char line[96], word[64];
-	int found = 0;
+	char text[1024], line[64];
+	const char *at;
+	ssize_t size;
 
-	if (!file)
-		return -1;
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "%63s %lu", word, out) == 2 && !strcmp(word, name);
-	fclose(file);
-	return found ? 0 : net_fail(net, "the hardware has no counter %s", name);
+	if (net->counters < 0)
+		net->counters = open(SWITCH "counters", O_RDONLY | O_CLOEXEC);
+	size = net->counters < 0 ? -1 : pread(net->counters, text, sizeof(text) - 1, 0);
+	if (size < 0)
+		return net_fail(net, SWITCH "counters: %m");
+	text[size] = '\0';
+	snprintf(line, sizeof(line), "\n%s ", name);
+	at = strstr(text, line);
+	if (!at)
+		return net_fail(net, "the hardware has no counter %s", name);
+	*out = strtoul(at + strlen(line), NULL, 10);
+	return 0;
 }
 
 /* Those in whose line this is. */
 static int count_rules(struct net *net, const char *of, unsigned int *out)
 {
-	FILE *file = open_file(net, "rules");
+	FILE *file = fopen(SWITCH "rules", "re");
 	char line[512];
 
 	*out = 0;
 	if (!file)
-		return -1;
+		return net_fail(net, SWITCH "rules: %m");
 	while (fgets(line, sizeof(line), file))
 		*out += strstr(line, of) != NULL;
 	fclose(file);
@@ -297,20 +296,20 @@ int net_hwsim_forwarding(void *state, unsigned int *out)
 	return count_rules(state, " do=forward ", out);
 }
 
-void net_hwsim_close(void *state)
+int net_hwsim_clean(void *state, char *why, size_t why_size)
 {
 	struct net *net = state;
 	unsigned long flushed = 0;
 	unsigned int rules = 0;
-	int rc = net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed);
 
+	if (net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed)) {
+		snprintf(why, why_size, "%s", net->why);
+		return -1;
+	}
 	flushed -= net->flushed;
-	if (rc)
-		fprintf(stderr, "rig: %s\n", net->why);
-	else if (rules || flushed)
-		fprintf(stderr, "rig: %u rules are left in the hardware, %lu were left and flushed\n", rules,
-			flushed);
-	net_close(state);
-	if (rc || rules || flushed)
-		abort();
+	if (!rules && !flushed)
+		return 0;
+	snprintf(why, why_size, "%u rules in the hardware, and %lu that it flushed by itself", rules,
+		 flushed);
+	return -1;
 }

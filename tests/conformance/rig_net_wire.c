@@ -432,6 +432,7 @@ int net_carry(struct net *net, const struct rig_packet *packet)
 		i++;
 	if (i == net->n_ports)
 		return net_fail(net, "no port %u", packet->in_port);
+	net->carried = 0;
 	/* What the slow path said meanwhile is not this frame's doing; but of a frame on the short cut there is one. */
 	fast = net->n_out && !net->tapped;
 	net->n_out = 0;

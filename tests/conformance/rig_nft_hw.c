@@ -34,9 +34,9 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 #define RIG_NFT_HW                                                                                           \
 	.must_have = MUST_HAVE, .features = RIG_BURSTS | RIG_ALLOC,                                          \
 	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS, .most_flows = 200, .attach = net_attach,                   \
-	.detach = net_detach, .close = net_hwsim_close, .inject = net_inject, .advance = net_advance,        \
+	.detach = net_detach, .close = net_close, .inject = net_inject, .advance = net_advance,              \
 	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
-	.port = net_set_port, .settle = net_settle
+	.port = net_set_port, .settle = net_settle, .clean = net_hwsim_clean
 
 const struct rig rig_nft_nic = {
 	.name = "nft-nic",

@@ -83,6 +83,16 @@ void suite_skip(int must_have, const char *format, ...)
 	leave_case(must_have ? RUN_FAIL : RUN_SKIP);
 }
 
+void suite_left(const char *what)
+{
+	char before[WHY_SIZE / 2];
+
+	snprintf(before, sizeof(before), "%.500s", reason);
+	snprintf(reason, sizeof(reason), SUITE_LEFT "%.200s%s%s", what, *before ? "; before that: " : "",
+		 before);
+	outcome = RUN_FAIL;
+}
+
 const char *suite_hex(const uint8_t *bytes, uint32_t len)
 {
 	static char text[2][3 * 64 + 4];

@@ -45,6 +45,9 @@ void suite_fail(const char *file, int line, const char *format, ...)
 /* cap: name of the FO_CAP_ bit or rig feature that is missing; must_have: it should have been
  * there. */
 void suite_skip(int must_have, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+/* The table is gone, and this is left of it: the case has failed, whatever else came of it. It goes on. */
+#define SUITE_LEFT "left behind: "
+void suite_left(const char *what);
 /* Words put before the message of a failure from here on ("vlan -> pppoe, udp"); NULL clears
  * them. */
 void suite_context(const char *format, ...) __attribute__((format(printf, 1, 2)));
