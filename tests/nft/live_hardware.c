@@ -6,13 +6,15 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define FOLDER "/sys/kernel/debug/fo_hwsim/"
+#define FOLDER "/run/debug/fo_hwsim/"
 
 /* ---- The hardware ---- */
 
@@ -77,11 +79,17 @@ static void open_table(struct world *world)
 	world_sides(world);
 }
 
-static void add(struct world *world, struct pair *pair, fo_flow_id *id)
+/* Established, and its sides told. */
+static void establish(struct world *world, struct pair *pair)
 {
 	pair_talk(pair, 3);
 	pair->flow.adj[0] = world->adj[0];
 	pair->flow.adj[1] = world->adj[1];
+}
+
+static void add(struct world *world, struct pair *pair, fo_flow_id *id)
+{
+	establish(world, pair);
 	OK(fo_flow_add(world->table, &pair->flow, id, &live_err));
 }
 
@@ -212,6 +220,15 @@ static void one_direction(struct world *world)
 	close_clean(world);
 }
 
+static void ask_only(struct world *world, struct pair *pair)
+{
+	char got;
+
+	CHECK_INT(send(pair->client, "q", 1, 0), 1);
+	CHECK_INT(recv(pair->server, &got, 1, 0), 1);
+	world_rest(world);
+}
+
 /* Nobody's packets, nobody's proof. */
 static void silent_direction(struct world *world)
 {
@@ -219,13 +236,13 @@ static void silent_direction(struct world *world)
 	unsigned int reason;
 	fo_flow_id id;
 
-	id = begin(world, &pair, FO_STATE_PARTIAL);
+	open_table(world);
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	add(world, &pair, &id);
+	ask_only(world, &pair); /* that is what takes it up */
+	world_until_state(world, NULL, id, FO_STATE_PARTIAL);
 	for (unsigned int i = 0; i < 200; i++) {
-		char got;
-
-		CHECK_INT(send(pair.client, "q", 1, 0), 1);
-		CHECK_INT(recv(pair.server, &got, 1, 0), 1);
-		world_rest(world);
+		ask_only(world, &pair);
 		usleep(20000);
 	}
 	CHECK_INT(state_of(world, id, &reason), FO_STATE_PARTIAL);
@@ -263,9 +280,7 @@ static void consents(struct world *world)
 	CHECK(caps.can & FO_CAP_HARDWARE);
 	world_sides(world);
 	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
-	pair_talk(&pair, 3);
-	pair.flow.adj[0] = world->adj[0];
-	pair.flow.adj[1] = world->adj[1];
+	establish(world, &pair);
 	CHECK_INT(fo_flow_add(world->table, &pair.flow, &id, &live_err), -EOPNOTSUPP);
 	pair_talk(&pair, 20);
 	CHECK_INT(rules(), 0);
@@ -322,6 +337,63 @@ static void drained(struct world *world)
 		pair_close(&pairs[i]);
 }
 
+/* A delete takes that flow and its conntrack entry, at once, without a refresh: the other stays where it is. */
+static void alone(struct world *world)
+{
+	struct pair pairs[2];
+	fo_flow_id id[2];
+	unsigned long added, deleted;
+	uint64_t slow;
+
+	id[0] = begin(world, &pairs[0], FO_STATE_HARDWARE);
+	pair_open(&pairs[1], AF_INET6, SOCK_DGRAM, 5002, 7001);
+	add(world, &pairs[1], &id[1]);
+	world_until_state(world, &pairs[1], id[1], FO_STATE_HARDWARE);
+	added = counter("added");
+	deleted = counter("deleted");
+	slow = world_slow();
+	OK(fo_flow_del(world->table, id[0], NULL, &live_err));
+	world_run("! conntrack -L -p udp --orig-port-src 5001 2>/dev/null | grep .");
+	world_until_event(world, FO_EV_DELETED, 1);
+	CHECK_INT(rules(), 2);
+	pair_talk(&pairs[1], 20);
+	CHECK_INT(world_slow() - slow, 0);
+	CHECK_INT(counter("added") - added, 0);
+	CHECK_INT(counter("deleted") - deleted, 2);
+	CHECK_INT(world->events[FO_EV_FALLBACK], 0);
+	close_clean(world);
+	pair_close(&pairs[0]);
+	pair_close(&pairs[1]);
+}
+
+/* What hardware forwards keeps a flow alive, late as it is told. */
+static void idle(struct world *world)
+{
+	struct pair pairs[2];
+	unsigned int reason;
+	fo_flow_id id[2];
+
+	open_table(world);
+	for (uint16_t i = 0; i < 2; i++) {
+		pair_open(&pairs[i], AF_INET, SOCK_DGRAM, (uint16_t)(5001 + i), (uint16_t)(7000 + i));
+		establish(world, &pairs[i]);
+		pairs[i].flow.timeout_ms = 1000;
+		CHECK_INT(fo_flow_add(world->table, &pairs[i].flow, &id[i], &live_err), -EOPNOTSUPP);
+		CHECK(!strcmp(live_err.field, "timeout_ms"));
+		pairs[i].flow.timeout_ms = 8000;
+		add(world, &pairs[i], &id[i]);
+		world_until_state(world, &pairs[i], id[i], FO_STATE_PARTIAL);
+	}
+	talk_for(world, &pairs[1], 20000);
+	CHECK_INT(world->events[FO_EV_EXPIRED], 1);
+	CHECK(world->last[FO_EV_EXPIRED].flow == id[0]);
+	CHECK_INT(state_of(world, id[1], &reason), FO_STATE_HARDWARE);
+	CHECK_INT(rules(), 2);
+	close_clean(world);
+	pair_close(&pairs[0]);
+	pair_close(&pairs[1]);
+}
+
 static void forgotten(struct world *world)
 {
 	struct pair pair;
@@ -332,6 +404,17 @@ static void forgotten(struct world *world)
 	CHECK_INT(rules(), 0);
 	pair_close(&pair);
 	close_clean(world);
+}
+
+/* ... and of what is gone from conntrack, which the table has not heard yet. */
+static void drained_of_forgotten(struct world *world)
+{
+	struct pair pair;
+
+	(void)begin(world, &pair, FO_STATE_PARTIAL);
+	world_run("conntrack -D -p udp >/dev/null 2>&1");
+	close_clean(world);
+	pair_close(&pair);
 }
 
 static void by_itself(struct world *world)
@@ -359,6 +442,26 @@ static void by_itself(struct world *world)
 	world_close(world);
 }
 
+/* Nobody drains: what the driver does not drop by itself is there until the hardware is reset. The last case, therefore. */
+static void crashed(struct world *world)
+{
+	bool keeps = !strcmp(getenv("FO_WORLD_HARDWARE"), "ppe");
+	unsigned long flushed = counter("flushed");
+	struct pair pair;
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		(void)begin(world, &pair, FO_STATE_PARTIAL);
+		(void)kill(getpid(), SIGKILL);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(WIFSIGNALED(status));
+	world_run("! nft list tables | grep flowoffload_");
+	CHECK_INT(rules(), keeps ? 2 : 0);
+	CHECK_INT(counter("flushed") - flushed, keeps ? 0 : 2);
+}
+
 const struct live_case live_hardware[] = {
 	{"hardware_is_said_when_both_directions_are_proven", proven},
 	{"hardware_refused_by_the_driver_is_said", refused_by_driver},
@@ -367,7 +470,11 @@ const struct live_case live_hardware[] = {
 	{"hardware_asks_for_consent", consents},
 	{"hardware_by_policy", policies},
 	{"hardware_is_drained_before_the_table_goes", drained},
+	{"hardware_is_drained_of_what_conntrack_forgot", drained_of_forgotten},
+	{"hardware_of_others_is_left_alone_by_a_delete", alone},
+	{"hardware_keeps_alive_what_it_forwards", idle},
 	{"hardware_forgets_with_conntrack", forgotten},
 	{"hardware_is_taken_by_auto", by_itself},
+	{"hardware_after_a_crash_keeps_what_the_driver_keeps", crashed},
 	{NULL, NULL},
 };
