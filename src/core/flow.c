@@ -315,6 +315,7 @@ int fo_flow_update(struct fo_table *table, fo_flow_id id, uint32_t mask, const s
 		   struct fo_error *err)
 {
 	struct fo_flow checked;
+	uint64_t missing;
 	uint32_t conn;
 	int code = fo__need_table(table, err);
 
@@ -325,9 +326,10 @@ int fo_flow_update(struct fo_table *table, fo_flow_id id, uint32_t mask, const s
 	conn = fo__flow_living(table, id, err);
 	if (conn == FO__NO_SLOT)
 		return -ENOENT;
-	if (!(table->caps.can & FO_CAP_FLOW_UPDATE) || !table->backend->flow_update)
+	missing = (FO_CAP_FLOW_UPDATE | (mask & FO_UPDATE_ADJ ? FO_CAP_ADJ_UPDATE : 0)) & ~table->caps.can;
+	if (missing || !table->backend->flow_update)
 		return fo__fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, "mask",
-				"backend %s lacks flow-update; delete the flow and add it anew",
-				table->backend->name);
+				"backend %s lacks %s; delete the flow and add it anew", table->backend->name,
+				missing & FO_CAP_ADJ_UPDATE ? "adj-update" : "flow-update");
 	return update(table, conn, mask, &checked, err);
 }

@@ -31,6 +31,7 @@
 #define RIG_TRUE_HEADERS                                                                                     \
 	(1u                                                                                                  \
 	 << 1) /* padding, lengths and an IP version that lie: an exception of this rig, or not looked at */
+#define RIG_TRUE_TAGS (1u << 2) /* the same of tags and sessions that are not the side's */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {

@@ -67,6 +67,7 @@ struct net {
 	int wire_index[NET_PORTS];  /* ... and its ifindex there */
 	uint8_t is_down[NET_PORTS]; /* nobody can send into it */
 	int arrivals;		    /* raw socket at all those ends */
+	int counters;		    /* of the simulated switch */
 	int offloads;		    /* frames carry what a sender left to its device */
 	int rtnetlink;
 	int tap;	 /* netlink: frames behind the short cut */
@@ -92,6 +93,8 @@ struct net {
 	struct net_frame seen; /* as it did */
 	unsigned int n_out;    /* frames that came out, counted; the first is kept */
 	struct net_frame out;
+	unsigned long forwarded;  /* by the simulated switch, until now */
+	unsigned int by_hardware; /* of that, on account of this packet */
 	unsigned int late; /* frames that came out after one that was on the short cut and out already */
 	/* results of an inject() stay until the next */
 	struct net_frame *results;
@@ -114,9 +117,8 @@ int net_side(struct net *net, struct fo_adj *adj, uint32_t *out);
 /* rig_net_hwsim.c: ports of the switch to where they are used, and back. In the router. */
 int net_hwsim_take(struct net *net);
 void net_hwsim_give_back(struct net *net);
-/* What it counted so far, by its own word; rules that it has. */
+/* What it counted so far, by its own word; "rules": how many it has. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out);
-int net_hwsim_rules(struct net *net, unsigned int *out);
 
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);

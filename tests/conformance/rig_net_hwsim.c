@@ -8,10 +8,12 @@
 #include "rig_net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -151,7 +153,7 @@ int net_hwsim_take(struct net *net)
 	int rc = net_enter(net, net->home);
 
 	if (!rc)
-		rc = set_up(net);
+		rc = set_up(net) || net_hwsim_counter(net, "forwarded", &net->forwarded) ? -1 : 0;
 	for (i = 0; !rc && i < net->n_ports; i++)
 		rc = take_end(net, i, 0) || take_end(net, i, 1) ? -1 : 0;
 	return net_enter(net, net->router) ? -1 : rc;
@@ -161,6 +163,8 @@ void net_hwsim_give_back(struct net *net)
 {
 	unsigned int i, which;
 
+	if (net->counters >= 0)
+		close(net->counters);
 	for (which = 0; which < 2; which++) {
 		int there = which ? net->wires : net->router;
 
@@ -180,44 +184,25 @@ void net_hwsim_give_back(struct net *net)
 	}
 }
 
-/* ---- What it holds --------------------------------------------------------------------------------------- */
+/* ---- What it counts -------------------------------------------------------------------------------------- */
 
-static FILE *open_file(struct net *net, const char *name)
-{
-	char path[96];
-	FILE *file;
-
-	snprintf(path, sizeof(path), SWITCH "%s", name);
-	file = fopen(path, "re");
-	if (!file)
-		net_fail(net, "%s: %m", path);
-	return file;
-}
-
+/* A line each; asked after every packet, so that the file stays open. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out)
 {
-	FILE *file = open_file(net, "counters");
-	char line[96], word[64];
-	int found = 0;
+	char text[1024] = "\n", line[64];
+	const char *at;
+	ssize_t size;
 
-	if (!file)
-		return -1;
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "%63s %lu", word, out) == 2 && !strcmp(word, name);
-	fclose(file);
-	return found ? 0 : net_fail(net, "the hardware has no counter %s", name);
-}
-
-int net_hwsim_rules(struct net *net, unsigned int *out)
-{
-	FILE *file = open_file(net, "rules");
-	int c;
-
-	*out = 0;
-	if (!file)
-		return -1;
-	while ((c = fgetc(file)) != EOF)
-		*out += c == '\n';
-	fclose(file);
+	if (net->counters < 0)
+		net->counters = open(SWITCH "counters", O_RDONLY | O_CLOEXEC);
+	size = net->counters < 0 ? -1 : pread(net->counters, text + 1, sizeof(text) - 2, 0);
+	if (size < 0)
+		return net_fail(net, SWITCH "counters: %m");
+	text[1 + size] = 0;
+	snprintf(line, sizeof(line), "\n%s ", name);
+	at = strstr(text, line);
+	if (!at)
+		return net_fail(net, "the hardware has no counter %s", name);
+	*out = strtoul(at + strlen(line), NULL, 10);
 	return 0;
 }

@@ -423,7 +423,7 @@ static int was_tapped(struct net *net)
 	return rc;
 }
 
-int net_carry(struct net *net, const struct rig_packet *packet)
+static int carry(struct net *net, const struct rig_packet *packet)
 {
 	unsigned int i = 0;
 	int fast;
@@ -453,4 +453,14 @@ int net_carry(struct net *net, const struct rig_packet *packet)
 	if (net->n_out)
 		return 0;
 	return barrier(net, i) ? -1 : collect(net);
+}
+
+int net_carry(struct net *net, const struct rig_packet *packet)
+{
+	unsigned long before = net->forwarded;
+
+	if (carry(net, packet) || (net->hwsim && net_hwsim_counter(net, "forwarded", &net->forwarded)))
+		return -1;
+	net->by_hardware = (unsigned int)(net->forwarded - before);
+	return 0;
 }

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* By the hardware when the table was opened. */
 static unsigned long flushed_before;
@@ -37,19 +38,48 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 static void close_clean(void *state)
 {
 	struct net *net = state;
-	unsigned long flushed = 0;
-	unsigned int rules = 0;
-	int rc = net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed);
+	unsigned long flushed = 0, rules = 0;
+	int rc = net_hwsim_counter(net, "rules", &rules) || net_hwsim_counter(net, "flushed", &flushed);
 
 	flushed -= flushed_before;
 	if (rc)
 		fprintf(stderr, "rig: %s\n", net->why);
 	else if (rules || flushed)
-		fprintf(stderr, "rig: %u rules are left in the hardware, %lu were left and flushed\n", rules,
+		fprintf(stderr, "rig: %lu rules are left in the hardware, %lu were left and flushed\n", rules,
 			flushed);
 	net_close(state);
 	if (rc || rules || flushed)
 		abort();
+}
+
+/* Does the hardware hold what the table is to let go of? */
+static int holds_ended(struct net *net)
+{
+	struct fo_table_counters stats;
+	unsigned long rules;
+
+	FO_INIT(&stats);
+	return net->table && !fo_stats(net->table, &stats, NULL) && stats.closing &&
+	       !net_hwsim_counter(net, "rules", &rules) && rules > 2 * (unsigned long)stats.flows;
+}
+
+/* A delete is carried out by the kernel in its own time: of the time that passes, as much passes in truth. */
+static void advance(void *state, uint64_t ms)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	struct net *net = state;
+	uint64_t until = net_now_ms(net) + ms, now;
+
+	while ((now = net_now_ms(net)) < until && holds_ended(net))
+		nanosleep(&pause, NULL);
+	if (now < until)
+		net_advance(net, until - now);
+}
+
+/* ... and cannot be passed over. */
+static uint64_t pass(void *state, uint64_t most_ms)
+{
+	return holds_ended(state) ? 0 : net_pass(state, most_ms);
 }
 
 #define MUST_HAVE                                                                                            \
@@ -59,11 +89,11 @@ static void close_clean(void *state)
 	 FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_HARDWARE)
 
 #define RIG_NFT_HW                                                                                           \
-	.must_have = MUST_HAVE, .features = RIG_BURSTS | RIG_ALLOC,                                          \
-	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS, .most_flows = 200, .attach = net_attach,                   \
-	.detach = net_detach, .close = close_clean, .inject = net_inject, .advance = net_advance,            \
+	.must_have = MUST_HAVE, .exceptions = nft_hw_exceptions, .features = RIG_BURSTS | RIG_ALLOC,         \
+	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS | RIG_TRUE_TAGS, .most_flows = 140, .attach = net_attach,   \
+	.detach = net_detach, .close = close_clean, .inject = net_inject, .advance = advance,                \
 	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
-	.port = net_set_port, .settle = net_settle
+	.port = net_set_port, .settle = net_settle, .pass = pass
 
 const struct rig rig_nft_nic = {
 	.name = "nft-nic",
