@@ -171,9 +171,20 @@ static void print_kernels(const struct rig_exception *exception)
 		       exception->last % 1000);
 }
 
-static void print_exceptions_of(const char *backend, const struct rig_exception *at)
+static int is_among(const struct rig_exception *at, const char *name)
+{
+	while (at->name && strcmp(at->name, name))
+		at++;
+	return at->name != NULL;
+}
+
+/* known: printed before; NULL: none. */
+static void print_exceptions_of(const char *backend, const struct rig_exception *at,
+				const struct rig_exception *known)
 {
 	for (; at->name; at++) {
+		if (known && is_among(known, at->name))
+			continue;
 		printf("| %s | `%s` | ", backend, at->name);
 		print_kernels(at);
 		printf(" | %s |\n", at->why);
@@ -188,10 +199,11 @@ static void print_exceptions(void)
 	       "skipped for\n"
 	       "that reason as long as they do.\n\n"
 	       "| backend | case | Linux | why |\n|---|---|---|---|\n");
-	print_exceptions_of("nft", nft_exceptions);
-	print_exceptions_of("nft in hardware", nft_hw_exceptions);
-	print_exceptions_of("bpf", bpf_xdp_exceptions);
-	print_exceptions_of("tc", tc_exceptions);
+	print_exceptions_of("nft", nft_exceptions, NULL);
+	print_exceptions_of("nft in hardware", nft_hw_exceptions, NULL);
+	print_exceptions_of("bpf", bpf_xdp_exceptions, NULL);
+	print_exceptions_of("tc", tc_exceptions, NULL);
+	print_exceptions_of("tc, profile `ppe`", tc_ppe_exceptions, tc_exceptions);
 }
 
 static void print_page(const struct column *columns, unsigned int n)

@@ -241,7 +241,7 @@ static void allocator_gets_everything_back(struct env *env)
 		REQUIRE_EQ(rc, 0);                                                                           \
 	} while (0)
 
-/* Adjacencies, flows, a worker, deletes, polls. */
+/* Adjacencies, flows of real connections, a worker, deletes, polls. */
 static void short_story(struct env *env)
 {
 	struct fo_worker *worker = NULL;
@@ -255,14 +255,19 @@ static void short_story(struct env *env)
 	REQUIRE(rc == 0 || rc == -ENOMEM || rc == -EOPNOTSUPP);
 	for (i = 0; i < 2; i++) {
 		side(&adj, i ? WAN : LAN, PLAIN);
+		env_prepare_side(env, &adj);
 		ONCE_MORE(rc, fo_adj_add(env->table, &adj, &adjs[i], &env->err));
+		env->adjs[i] = adj;
+		env->adj_ids[i] = adjs[i];
 	}
+	env->n_adjs = 2;
 	for (i = 0; i < 20; i++) {
 		struct fo_flow flow;
 
 		connection(&flow, 4, 6, NAT_SRC, i);
 		flow.adj[0] = adjs[0];
 		flow.adj[1] = adjs[1];
+		env_connect(env, &flow);
 		ONCE_MORE(rc, fo_flow_add(env->table, &flow, &ids[i], &env->err));
 	}
 	for (i = 0; i < 20; i++)

@@ -145,6 +145,24 @@ void env_port_set(struct env *env, uint32_t number, unsigned int state)
 	OK(env, fo_port_set(env->table, &port, &env->err));
 }
 
+void env_fault(struct env *env, const struct rig_fault *fault)
+{
+	static const struct rig_fault none;
+	char why[200];
+
+	if (env->rig->fault(env->state, fault ? fault : &none, why, sizeof(why)))
+		FAIL("the rig could not order this of its hardware: %s", why);
+}
+
+unsigned int env_rules(struct env *env)
+{
+	unsigned int n = 0;
+
+	if (env->rig->rules(env->state, &n))
+		FAIL("the rig could not count the rules in its hardware");
+	return n;
+}
+
 const struct fo_adj *env_adj_of(const struct env *env, fo_adj_id id)
 {
 	unsigned int i;

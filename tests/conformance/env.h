@@ -70,6 +70,10 @@ void env_prepare_side(struct env *env, struct fo_adj *adj);
 void env_reroute(struct env *env, unsigned int n, const struct fo_adj adj[2]);
 /* fo_port_set(), and the rig's device with it. */
 void env_port_set(struct env *env, uint32_t number, unsigned int state);
+/* With RIG_FAULTS: the hardware is so from now on; NULL: as it should be. */
+void env_fault(struct env *env, const struct rig_fault *fault);
+/* ... and has so many rules that forward. */
+unsigned int env_rules(struct env *env);
 /* Bring about the connection of a flow that is to be added, where the backend looks for it. */
 void env_connect(struct env *env, const struct fo_flow *flow);
 /* Put a flow that the table has under this id into the model. */
@@ -89,6 +93,9 @@ const struct model_answer *env_forward(struct env *env, const struct rig_packet 
 void env_pass(struct env *env, const struct rig_packet *packet, unsigned int reason);
 /* One burst, judged in order. */
 void env_burst(struct env *env, const struct rig_packet *packets, unsigned int n);
+/* With RIG_FAULTS: one valid packet of this direction comes out as the reference says, by whatever path. Did it take the
+ * short cut? */
+int env_arrive(struct env *env, unsigned int flow, enum fo_dir dir);
 /* n valid packets of a flow's direction, all forwarded. */
 void env_traffic(struct env *env, unsigned int flow, enum fo_dir dir, unsigned int n);
 /* One valid packet of this direction is passed on with reason (FO_R_NONE: any). */

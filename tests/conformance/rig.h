@@ -25,13 +25,17 @@
 #define RIG_OVERSIZE (1u << 9) /* frames come in that are longer than the port's side may send */
 #define RIG_CSUM     (1u << 10) /* of RIG_META, partial checksums of TCP and UDP as kernels make them */
 #define RIG_GSO	     (1u << 11) /* of RIG_META, GSO frames of TCP as kernels make them */
+#define RIG_FAULTS                                                                                           \
+	(1u << 12) /* fault(), rules() and carry(): hardware that fails on order, its slow path behind it */
 
 /* What packets and sides chosen at random must keep to, because what is beyond it is no single packet's to show. */
 #define RIG_ONE_MTU (1u << 0) /* sides of one device have the MTU of that device: one at a time */
 #define RIG_TRUE_HEADERS                                                                                     \
 	(1u                                                                                                  \
 	 << 1) /* padding, lengths and an IP version that lie: an exception of this rig, or not looked at */
-#define RIG_TRUE_TAGS (1u << 2) /* the same of tags and sessions that are not the side's */
+#define RIG_UNICAST                                                                                          \
+	(1u << 2) /* what is sent to a multicast MAC is the host's, though no other MAC is looked at */
+#define RIG_TRUE_TAGS (1u << 3) /* tags and sessions that are not the side's: an exception of this rig */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
@@ -67,12 +71,32 @@ struct rig_result {
 	char violation[128];
 };
 
+/* What becomes of the counters that hardware keeps. */
+enum rig_stats {
+	RIG_STATS_KEPT,
+	RIG_STATS_REFUSED, /* asking for them fails; they come with the next answer */
+	RIG_STATS_LOST	   /* asking for them tells nothing, and what was counted until then is gone */
+};
+
+/* Hardware that does not work as it should, with RIG_FAULTS. All zero: it does. */
+struct rig_fault {
+	int full;      /* it has room for no more than */
+	uint32_t room; /* ... so many rules more; one direction of a flow is one */
+	int error;     /* after skip rules more, count are refused with this errno and these words */
+	uint32_t skip, count;
+	const char *words;
+	uint32_t port;	     /* it takes no rule for what comes in here; 0: none such */
+	const char *without; /* it takes no rule that needs this, "nat" for one; NULL: none such */
+	uint32_t add_ms, delete_ms, stats_ms; /* it takes so long for each, at least */
+	unsigned int stats;		      /* enum rig_stats */
+};
+
 struct rig {
 	const char *name;
 	const char *about;     /* one line for --list */
 	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
 	unsigned int features; /* RIG_ bits */
-	unsigned int limits;   /* RIG_ONE_MTU, RIG_TRUE_HEADERS */
+	unsigned int limits;   /* RIG_ONE_MTU, RIG_UNICAST, RIG_TRUE_HEADERS, RIG_TRUE_TAGS */
 	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
 	const struct rig_exception
 		*exceptions; /* (may be NULL) where its kernel is known to break the contract */
@@ -121,6 +145,13 @@ struct rig {
 	 * the device, and how long in milliseconds until it is gone. NULL: nothing outlives the
 	 * process. */
 	uint64_t (*leftover_ms)(void *state);
+	/* With RIG_FAULTS. The hardware is so from now on, whatever it was before; close() mends it. 0, or -1 with why. */
+	int (*fault)(void *state, const struct rig_fault *fault, char *why, size_t why_size);
+	/* With RIG_FAULTS. How many rules that forward it has. 0 or -1. */
+	int (*rules)(void *state, unsigned int *out);
+	/* With RIG_FAULTS. Send one frame, by whatever path. out: the verdict says whether it took the short cut, frame and
+	 * port are what came out at last; length 0: nothing did. Uses nothing of the table's. 0, or -1: the rig failed. */
+	int (*carry)(void *state, const struct rig_packet *in, struct rig_result *out);
 };
 
 /* All rigs of this build, NULL-terminated; the first is the default (rigs.c). */

@@ -57,9 +57,13 @@ struct net {
 	const char *backend;
 	const char
 		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
-	int instant;	/* flows are on the short cut once they are added */
-	int home;	/* the namespace that this process came from */
-	int router;	/* namespaces */
+	int counters;	/* the switch's, as a file */
+	unsigned long flushed;	 /* by the switch, before */
+	unsigned long forwarded; /* ... so far, if carried says so: nothing was sent since */
+	int carried;
+	int instant; /* flows are on the short cut once they are added */
+	int home;    /* the namespace that this process came from */
+	int router;  /* namespaces */
 	int wires;
 	unsigned int n_ports;
 	uint32_t port[NET_PORTS];
@@ -67,7 +71,6 @@ struct net {
 	int wire_index[NET_PORTS];  /* ... and its ifindex there */
 	uint8_t is_down[NET_PORTS]; /* nobody can send into it */
 	int arrivals;		    /* raw socket at all those ends */
-	int counters;		    /* of the simulated switch */
 	int offloads;		    /* frames carry what a sender left to its device */
 	int rtnetlink;
 	int tap;	 /* netlink: frames behind the short cut */
@@ -93,8 +96,6 @@ struct net {
 	struct net_frame seen; /* as it did */
 	unsigned int n_out;    /* frames that came out, counted; the first is kept */
 	struct net_frame out;
-	unsigned long forwarded;  /* by the simulated switch, until now */
-	unsigned int by_hardware; /* of that, on account of this packet */
 	unsigned int late; /* frames that came out after one that was on the short cut and out already */
 	/* results of an inject() stay until the next */
 	struct net_frame *results;
@@ -117,8 +118,14 @@ int net_side(struct net *net, struct fo_adj *adj, uint32_t *out);
 /* rig_net_hwsim.c: ports of the switch to where they are used, and back. In the router. */
 int net_hwsim_take(struct net *net);
 void net_hwsim_give_back(struct net *net);
-/* What it counted so far, by its own word; "rules": how many it has. */
+/* What it counted so far, by its own word; rules that it has. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out);
+int net_hwsim_rules(struct net *net, unsigned int *out);
+/* struct rig's functions of hardware that fails on order. */
+int net_hwsim_fault(void *state, const struct rig_fault *fault, char *why, size_t why_size);
+int net_hwsim_forwarding(void *state, unsigned int *out);
+/* close() where the table must have left nothing: abort() if it has. */
+void net_hwsim_close(void *state);
 
 /* rig_net_pppoe.c: a session on that device; names the side's device */
 int net_pppoe_add(struct net *net, struct net_side *side, uint16_t id, const char *below);
@@ -181,6 +188,7 @@ int net_attach(void *state, struct fo_table *table, char *why, size_t why_size);
 void net_detach(void *state);
 void net_close(void *state);
 int net_inject(void *state, const struct rig_packet *in, struct rig_result *out, unsigned int n);
+int net_carry_through(void *state, const struct rig_packet *in, struct rig_result *out);
 void net_advance(void *state, uint64_t ms);
 uint64_t net_now_ms(void *state);
 int net_prepare_side(void *state, struct fo_adj *adj, char *why, size_t why_size);

@@ -23,6 +23,8 @@
 
 #define SWITCH	    "/sys/kernel/debug/fo_hwsim/"
 #define PATIENCE_MS 20000u
+/* Rules that it has room for. */
+#define CAPACITY 65536u
 /* What the switch can carry. */
 #define CABLE_MTU 9000u
 
@@ -123,10 +125,69 @@ static int set(struct net *net, const char *path, const char *value)
 	return bad ? net_fail(net, "%s: %m", path) : 0;
 }
 
+static int set_number(struct net *net, const char *path, uint32_t value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	return set(net, path, text);
+}
+
+static int order_refusals(struct net *net, const struct rig_fault *fault)
+{
+	char fail[128] = "0", refuse[64] = "";
+	unsigned int i = 0;
+
+	if (fault->error)
+		snprintf(fail, sizeof(fail), "%d %u %u %s", fault->error, fault->skip, fault->count,
+			 fault->words);
+	while (fault->port && i < net->n_ports && net->port[i] != fault->port)
+		i++;
+	if (fault->port)
+		snprintf(refuse, sizeof(refuse), "in%u %s", i, fault->without ? fault->without : "");
+	else if (fault->without)
+		snprintf(refuse, sizeof(refuse), "%s", fault->without);
+	return set(net, SWITCH "fail", fail) || set(net, SWITCH "refuse", *refuse ? refuse : " ") ? -1 : 0;
+}
+
+/* All of what can be wrong with it. */
+static int order(struct net *net, const struct rig_fault *fault)
+{
+	static const char *const stats[] = {
+		[RIG_STATS_KEPT] = "on", [RIG_STATS_REFUSED] = "refused", [RIG_STATS_LOST] = "lost"};
+	unsigned int rules = 0;
+
+	if (fault->full && net_hwsim_rules(net, &rules))
+		return -1;
+	return set_number(net, SWITCH "capacity", fault->full ? rules + fault->room : CAPACITY) ||
+			       order_refusals(net, fault) ||
+			       set_number(net, SWITCH "delay_add_ms", fault->add_ms) ||
+			       set_number(net, SWITCH "delay_delete_ms", fault->delete_ms) ||
+			       set_number(net, SWITCH "delay_stats_ms", fault->stats_ms) ||
+			       set(net, SWITCH "stats", stats[fault->stats])
+		       ? -1
+		       : 0;
+}
+
+int net_hwsim_fault(void *state, const struct rig_fault *fault, char *why, size_t why_size)
+{
+	struct net *net = state;
+
+	if (!order(net, fault))
+		return 0;
+	snprintf(why, why_size, "%s", net->why);
+	return -1;
+}
+
+static const struct rig_fault no_fault;
+
 /* Bytes are those of the IP packet, which the suite counts: of a frame there is no telling what was padding. */
 static int set_up(struct net *net)
 {
-	return set(net, SWITCH "personality", net->hwsim) || set(net, SWITCH "count_l3", "Y") ? -1 : 0;
+	return set(net, SWITCH "personality", net->hwsim) || set(net, SWITCH "count_l3", "Y") ||
+			       order(net, &no_fault) || net_hwsim_counter(net, "flushed", &net->flushed)
+		       ? -1
+		       : 0;
 }
 
 static int take_end(struct net *net, unsigned int i, unsigned int which)
@@ -153,7 +214,7 @@ int net_hwsim_take(struct net *net)
 	int rc = net_enter(net, net->home);
 
 	if (!rc)
-		rc = set_up(net) || net_hwsim_counter(net, "forwarded", &net->forwarded) ? -1 : 0;
+		rc = set_up(net);
 	for (i = 0; !rc && i < net->n_ports; i++)
 		rc = take_end(net, i, 0) || take_end(net, i, 1) ? -1 : 0;
 	return net_enter(net, net->router) ? -1 : rc;
@@ -163,8 +224,10 @@ void net_hwsim_give_back(struct net *net)
 {
 	unsigned int i, which;
 
+	(void)order(net, &no_fault);
 	if (net->counters >= 0)
 		close(net->counters);
+	net->counters = -1;
 	for (which = 0; which < 2; which++) {
 		int there = which ? net->wires : net->router;
 
@@ -184,25 +247,69 @@ void net_hwsim_give_back(struct net *net)
 	}
 }
 
-/* ---- What it counts -------------------------------------------------------------------------------------- */
+/* ---- What it holds --------------------------------------------------------------------------------------- */
 
-/* A line each; asked after every packet, so that the file stays open. */
+/* The file stays open, since it is read for every packet. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out)
 {
-	char text[1024] = "\n", line[64];
+	char text[1024], line[64];
 	const char *at;
 	ssize_t size;
 
 	if (net->counters < 0)
 		net->counters = open(SWITCH "counters", O_RDONLY | O_CLOEXEC);
-	size = net->counters < 0 ? -1 : pread(net->counters, text + 1, sizeof(text) - 2, 0);
+	size = net->counters < 0 ? -1 : pread(net->counters, text, sizeof(text) - 1, 0);
 	if (size < 0)
 		return net_fail(net, SWITCH "counters: %m");
-	text[1 + size] = 0;
+	text[size] = '\0';
 	snprintf(line, sizeof(line), "\n%s ", name);
 	at = strstr(text, line);
 	if (!at)
 		return net_fail(net, "the hardware has no counter %s", name);
 	*out = strtoul(at + strlen(line), NULL, 10);
 	return 0;
+}
+
+/* Those in whose line this is. */
+static int count_rules(struct net *net, const char *of, unsigned int *out)
+{
+	FILE *file = fopen(SWITCH "rules", "re");
+	char line[512];
+
+	*out = 0;
+	if (!file)
+		return net_fail(net, SWITCH "rules: %m");
+	while (fgets(line, sizeof(line), file))
+		*out += strstr(line, of) != NULL;
+	fclose(file);
+	return 0;
+}
+
+int net_hwsim_rules(struct net *net, unsigned int *out)
+{
+	return count_rules(net, "\n", out);
+}
+
+/* All but guards. */
+int net_hwsim_forwarding(void *state, unsigned int *out)
+{
+	return count_rules(state, " do=forward ", out);
+}
+
+void net_hwsim_close(void *state)
+{
+	struct net *net = state;
+	unsigned long flushed = 0;
+	unsigned int rules = 0;
+	int rc = net_hwsim_rules(net, &rules) || net_hwsim_counter(net, "flushed", &flushed);
+
+	flushed -= net->flushed;
+	if (rc)
+		fprintf(stderr, "rig: %s\n", net->why);
+	else if (rules || flushed)
+		fprintf(stderr, "rig: %u rules are left in the hardware, %lu were left and flushed\n", rules,
+			flushed);
+	net_close(state);
+	if (rc || rules || flushed)
+		abort();
 }

@@ -423,7 +423,7 @@ static int was_tapped(struct net *net)
 	return rc;
 }
 
-static int carry(struct net *net, const struct rig_packet *packet)
+int net_carry(struct net *net, const struct rig_packet *packet)
 {
 	unsigned int i = 0;
 	int fast;
@@ -432,6 +432,7 @@ static int carry(struct net *net, const struct rig_packet *packet)
 		i++;
 	if (i == net->n_ports)
 		return net_fail(net, "no port %u", packet->in_port);
+	net->carried = 0;
 	/* What the slow path said meanwhile is not this frame's doing; but of a frame on the short cut there is one. */
 	fast = net->n_out && !net->tapped;
 	net->n_out = 0;
@@ -453,14 +454,4 @@ static int carry(struct net *net, const struct rig_packet *packet)
 	if (net->n_out)
 		return 0;
 	return barrier(net, i) ? -1 : collect(net);
-}
-
-int net_carry(struct net *net, const struct rig_packet *packet)
-{
-	unsigned long before = net->forwarded;
-
-	if (carry(net, packet) || (net->hwsim && net_hwsim_counter(net, "forwarded", &net->forwarded)))
-		return -1;
-	net->by_hardware = (unsigned int)(net->forwarded - before);
-	return 0;
 }

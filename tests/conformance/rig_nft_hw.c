@@ -7,21 +7,14 @@
  * */
 #include "rig_net.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-
-/* By the hardware when the table was opened. */
-static unsigned long flushed_before;
 
 static int open_as(const char *personality, void **state, struct fo_table_options *options, char *why,
 		   size_t why_size)
 {
 	options->needs |= FO_CAP_HARDWARE;
 	options->flags |= FO_TABLE_ACCEPT_LINGER | FO_TABLE_KILL_CONNTRACK;
-	if (net_open_hwsim(state, options, "nft", personality, why, why_size))
-		return -1;
-	return net_hwsim_counter(*state, "flushed", &flushed_before) ? -1 : 0;
+	return net_open_hwsim(state, options, "nft", personality, why, why_size);
 }
 
 static int open_nic(void **state, struct fo_table_options *options, char *why, size_t why_size)
@@ -34,33 +27,15 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 	return open_as("ppe", state, options, why, why_size);
 }
 
-/* The table is gone. */
-static void close_clean(void *state)
-{
-	struct net *net = state;
-	unsigned long flushed = 0, rules = 0;
-	int rc = net_hwsim_counter(net, "rules", &rules) || net_hwsim_counter(net, "flushed", &flushed);
-
-	flushed -= flushed_before;
-	if (rc)
-		fprintf(stderr, "rig: %s\n", net->why);
-	else if (rules || flushed)
-		fprintf(stderr, "rig: %lu rules are left in the hardware, %lu were left and flushed\n", rules,
-			flushed);
-	net_close(state);
-	if (rc || rules || flushed)
-		abort();
-}
-
 /* Does the hardware hold what the table is to let go of? */
 static int holds_ended(struct net *net)
 {
 	struct fo_table_counters stats;
-	unsigned long rules;
+	unsigned int rules;
 
 	FO_INIT(&stats);
 	return net->table && !fo_stats(net->table, &stats, NULL) && stats.closing &&
-	       !net_hwsim_counter(net, "rules", &rules) && rules > 2 * (unsigned long)stats.flows;
+	       !net_hwsim_rules(net, &rules) && rules > 2 * stats.flows;
 }
 
 /* A delete is carried out by the kernel in its own time: of the time that passes, as much passes in truth. */
@@ -90,10 +65,10 @@ static uint64_t pass(void *state, uint64_t most_ms)
 
 #define RIG_NFT_HW                                                                                           \
 	.must_have = MUST_HAVE, .exceptions = nft_hw_exceptions, .features = RIG_BURSTS | RIG_ALLOC,         \
-	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS | RIG_TRUE_TAGS, .most_flows = 140, .attach = net_attach,   \
-	.detach = net_detach, .close = close_clean, .inject = net_inject, .advance = advance,                \
-	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
-	.port = net_set_port, .settle = net_settle, .pass = pass
+	.limits = RIG_ONE_MTU | RIG_UNICAST | RIG_TRUE_HEADERS | RIG_TRUE_TAGS, .most_flows = 140,           \
+	.attach = net_attach, .detach = net_detach, .close = net_hwsim_close, .inject = net_inject,          \
+	.advance = advance, .now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect,       \
+	.reroute = net_reroute, .port = net_set_port, .settle = net_settle, .pass = pass
 
 const struct rig rig_nft_nic = {
 	.name = "nft-nic",

@@ -61,15 +61,17 @@ static void advance(void *state, uint64_t ms)
 }
 
 #define RIG_TC                                                                                               \
-	.features = RIG_BURSTS | RIG_ALLOC, .limits = RIG_ONE_MTU, .most_flows = 200, .attach = net_attach,  \
-	.detach = net_detach, .close = net_close, .inject = net_inject, .advance = advance,                  \
+	.features = RIG_BURSTS | RIG_ALLOC | RIG_FAULTS, .most_flows = 200, .attach = net_attach,            \
+	.detach = net_detach, .close = net_hwsim_close, .inject = net_inject, .advance = advance,            \
 	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
-	.port = net_set_port, .settle = net_settle
+	.port = net_set_port, .settle = net_settle, .fault = net_hwsim_fault, .rules = net_hwsim_forwarding, \
+	.carry = net_carry_through
 
 const struct rig rig_tc = {
 	.name = "tc",
 	.about = "flower filters, profile explicit, on the simulated switch as a nic (in the lab)",
 	.must_have = EVERYWHERE | FO_CAP_PUNT_MAC | FO_CAP_GUARDS_VERIFIED,
+	.limits = RIG_ONE_MTU,
 	.exceptions = tc_exceptions,
 	.open = open_explicit,
 	RIG_TC,
@@ -79,6 +81,7 @@ const struct rig rig_tc_ppe = {
 	.name = "tc-ppe",
 	.about = "flower filters, profile ppe, on the simulated switch as a packet engine (in the lab)",
 	.must_have = EVERYWHERE,
+	.limits = RIG_ONE_MTU | RIG_UNICAST,
 	.exceptions = tc_ppe_exceptions,
 	.open = open_ppe,
 	RIG_TC,

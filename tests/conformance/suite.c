@@ -109,7 +109,8 @@ static void missing_features(const struct rig *rig, const struct suite_case *c)
 					    "priorities in tags",
 					    "frames longer than a port's MTU",
 					    "partial checksums",
-					    "GSO frames"};
+					    "GSO frames",
+					    "hardware that fails on order"};
 	unsigned int i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -37,7 +37,7 @@ extern const struct suite_group group_bytes, group_nat, group_checksum, group_le
 	group_malformed, group_ingress, group_add, group_duplicates, group_delete, group_counters, group_idle,
 	group_full, group_walk, group_batch, group_devices, group_invalidate, group_update, group_closing,
 	group_events, group_explain, group_honest, group_errors, group_states, group_late, group_worker,
-	group_tables, group_adjacency, group_crash, group_random;
+	group_tables, group_adjacency, group_crash, group_random, group_faulty, group_forgetful;
 
 /* Leave the case: it failed, or it cannot be run here. */
 void suite_fail(const char *file, int line, const char *format, ...)

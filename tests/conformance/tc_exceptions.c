@@ -8,20 +8,14 @@
 	"from conntrack"
 #define FORWARDED "forwarded (none), should be passed on"
 
-#define NOBODY                                                                                               \
-	"the flows of this case are no connections that conntrack knows; up to there every allocation "      \
-	"failed "                                                                                            \
-	"once"
-
 /* The same for all hardware. */
 #define EVERYWHERE                                                                                           \
 	{"closing/fin_in_original_direction", FORWARDED, 0, 0, BEHIND},                                      \
 		{"closing/fin_in_reply_direction", FORWARDED, 0, 0, BEHIND},                                 \
 		{"closing/rst_in_original_direction", FORWARDED, 0, 0, BEHIND},                              \
 		{"closing/rst_in_reply_direction", FORWARDED, 0, 0, BEHIND},                                 \
-		{"closing/later_packets_of_the_same_burst_pass", FORWARDED, 0, 0, BEHIND},                   \
 	{                                                                                                    \
-		"tables/every_allocation_fails_once", "rc is -95, should be 0", 0, 0, NOBODY                 \
+		"closing/later_packets_of_the_same_burst_pass", FORWARDED, 0, 0, BEHIND                      \
 	}
 
 const struct rig_exception tc_exceptions[] = {
@@ -33,7 +27,5 @@ const struct rig_exception tc_ppe_exceptions[] = {
 	EVERYWHERE,
 	{"adjacency/port_mtu_and_encapsulation_change", "give the port this MTU", 0, 0,
 	 "a packet engine goes by the MTU of the port, which that of a VLAN device on top of it is not"},
-	{"random/random_packets_against_the_model", "passed on (none), should be forwarded (none)", 0, 0,
-	 "a packet engine looks at no MAC, but for multicast ones: these it hands to the host"},
 	{0, 0, 0, 0, 0},
 };
