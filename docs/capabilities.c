@@ -34,7 +34,7 @@ static const char *const meaning[] = {
 	"scopes (conntrack zones) other than 0",
 	"ingress port, tags and session are part of the key",
 	"a side may say that any ingress will do (`FO_ADJ_ANY_INGRESS`)",
-	"`fo_adj_update()` works",
+	"`fo_adj_update()` works, and `fo_flow_update()` with `FO_UPDATE_ADJ`",
 	"`fo_flow_update()` works",
 	"`fo_worker_open()` works: packets go through this process",
 	"packets are forwarded in hardware",
@@ -57,6 +57,7 @@ static const char *const meaning[] = {
 	"`fo_flow_add()` answers ARMED, an event tells the outcome",
 	"the caller gives both MAC addresses",
 	"`fo_flow_add()` may block on a driver",
+	"tags of 802.1ad, not of 802.1Q alone",
 };
 _Static_assert(sizeof(meaning) / sizeof(meaning[0]) == FO_CAP_COUNT, "a line for each capability");
 
@@ -199,6 +200,7 @@ static void print_exceptions(void)
 	       "that reason as long as they do.\n\n"
 	       "| backend | case | Linux | why |\n|---|---|---|---|\n");
 	print_exceptions_of("nft", nft_exceptions, NULL);
+	print_exceptions_of("nft in hardware", nft_hw_exceptions, NULL);
 	print_exceptions_of("bpf", bpf_xdp_exceptions, NULL);
 	print_exceptions_of("tc", tc_exceptions, NULL);
 	print_exceptions_of("tc, profile `ppe`", tc_ppe_exceptions, tc_exceptions);

@@ -155,7 +155,7 @@ const char *fo_version(void);
 #define FO_CAP_SCOPE           (UINT64_C(1) << 13) /* scopes other than 0 */
 #define FO_CAP_INGRESS         (UINT64_C(1) << 14) /* ingress port and encapsulation are matched */
 #define FO_CAP_ANY_INGRESS     (UINT64_C(1) << 15) /* FO_ADJ_ANY_INGRESS */
-#define FO_CAP_ADJ_UPDATE      (UINT64_C(1) << 16)
+#define FO_CAP_ADJ_UPDATE      (UINT64_C(1) << 16) /* fo_adj_update() works, and FO_UPDATE_ADJ */
 #define FO_CAP_FLOW_UPDATE     (UINT64_C(1) << 17)
 #define FO_CAP_WORKER          (UINT64_C(1) << 18) /* fo_worker_open() works */
 #define FO_CAP_HARDWARE        (UINT64_C(1) << 19)
@@ -178,7 +178,8 @@ const char *fo_version(void);
 #define FO_CAP_ASYNC_ADD       (UINT64_C(1) << 36) /* add answers ARMED; an event tells the outcome */
 #define FO_CAP_CALLER_NEIGH    (UINT64_C(1) << 37) /* the caller gives both MACs */
 #define FO_CAP_BLOCKING_ADD    (UINT64_C(1) << 38) /* add may block on a driver */
-#define FO_CAP_COUNT           39
+#define FO_CAP_VLAN_AD         (UINT64_C(1) << 39) /* tags of 802.1ad, not of 802.1Q alone */
+#define FO_CAP_COUNT           40
 
 /* Name of one capability bit ("vlan", "punt-syn"). bit: 0 .. FO_CAP_COUNT-1. Never NULL. Thread: any. */
 const char *fo_cap_name(unsigned int bit);

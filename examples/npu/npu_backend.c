@@ -13,11 +13,11 @@
 
 #define NPU_CAN                                                                                              \
 	(FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_ICMP_ECHO | FO_CAP_SNAT |              \
-	 FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_PPPOE | FO_CAP_DSCP |           \
-	 FO_CAP_INGRESS | FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE | FO_CAP_HARDWARE | FO_CAP_PUNT_SYN |       \
-	 FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_PUNT_MAC | FO_CAP_CRASH_GONE | FO_CAP_DELETE_KEEPS_CT |  \
-	 FO_CAP_GUARDS_VERIFIED | FO_CAP_COUNTERS_FAST | FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD |        \
-	 FO_CAP_CALLER_NEIGH)
+	 FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_PPPOE |        \
+	 FO_CAP_DSCP | FO_CAP_INGRESS | FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE | FO_CAP_HARDWARE |           \
+	 FO_CAP_PUNT_SYN | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_PUNT_MAC | FO_CAP_CRASH_GONE |         \
+	 FO_CAP_DELETE_KEEPS_CT | FO_CAP_GUARDS_VERIFIED | FO_CAP_COUNTERS_FAST | FO_CAP_PER_FLOW_TIMEOUT |  \
+	 FO_CAP_ASYNC_ADD | FO_CAP_CALLER_NEIGH)
 
 /* Options are the driver's only when the caller named the driver: "auto" may carry those of another. */
 static const struct npu_options *own_options(const struct fo_table_options *options, struct fo_error *err)

@@ -174,6 +174,12 @@ int fo_flow_del_many(struct fo_table *table, const fo_flow_id *ids, size_t n, in
 
 /* ---- update ---- */
 
+static int lacks(const struct fo_table *table, const char *cap, struct fo_error *err)
+{
+	return fo__fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, "mask",
+			"backend %s lacks %s; delete the flow and add it anew", table->backend->name, cap);
+}
+
 /* twins: how many directions have a key of this one's and another ingress, to begin with. */
 static int update_adj(struct fo_table *table, uint32_t conn, const struct fo_flow *flow,
 		      struct fo__adjacency *adj[2], uint32_t side[2], uint32_t *twins, struct fo_error *err)
@@ -186,6 +192,8 @@ static int update_adj(struct fo_table *table, uint32_t conn, const struct fo_flo
 		code = fo__check_pair(flow, &adj[0]->spec, &adj[1]->spec, err);
 	if (!code)
 		code = fo__check_flow_caps(flow, &adj[0]->spec, &adj[1]->spec, &table->caps, err);
+	if (!code && !(table->caps.can & FO_CAP_ADJ_UPDATE))
+		code = lacks(table, "adj-update", err);
 	for (unsigned int dir = 0; !code && dir < 2; dir++) {
 		struct fo__search search;
 
@@ -326,8 +334,6 @@ int fo_flow_update(struct fo_table *table, fo_flow_id id, uint32_t mask, const s
 	if (conn == FO__NO_SLOT)
 		return -ENOENT;
 	if (!(table->caps.can & FO_CAP_FLOW_UPDATE) || !table->backend->flow_update)
-		return fo__fail(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, "mask",
-				"backend %s lacks flow-update; delete the flow and add it anew",
-				table->backend->name);
+		return lacks(table, "flow-update", err);
 	return update(table, conn, mask, &checked, err);
 }

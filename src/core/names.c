@@ -126,6 +126,7 @@ static const char *const caps[FO_CAP_COUNT] = {
 	"async-add",
 	"caller-neigh",
 	"blocking-add",
+	"vlan-ad",
 };
 
 static const char *const states[] = {

@@ -16,7 +16,8 @@
 #define ALL_USES                                                                                             \
 	(FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_ICMP_ECHO | FO_CAP_SNAT |              \
 	 FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_QINQ | FO_CAP_PPPOE |           \
-	 FO_CAP_DSCP | FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_ANY_INGRESS | FO_CAP_PER_FLOW_TIMEOUT)
+	 FO_CAP_DSCP | FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_ANY_INGRESS | FO_CAP_PER_FLOW_TIMEOUT |        \
+	 FO_CAP_VLAN_AD)
 
 /* Where a capability comes from, for fo_error.field. */
 static const struct {
@@ -26,7 +27,7 @@ static const struct {
 	{FO_CAP_IPV4 | FO_CAP_IPV6, "tuple[0].family"},
 	{FO_CAP_TCP | FO_CAP_UDP | FO_CAP_ICMP_ECHO, "tuple[0].proto"},
 	{FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66, "tuple[1]"},
-	{FO_CAP_VLAN | FO_CAP_QINQ | FO_CAP_PPPOE, "encap"},
+	{FO_CAP_VLAN | FO_CAP_QINQ | FO_CAP_PPPOE | FO_CAP_VLAN_AD, "encap"},
 	{FO_CAP_INGRESS | FO_CAP_ANY_INGRESS, "flags"},
 	{FO_CAP_DSCP, "dscp"},
 	{FO_CAP_SCOPE, "scope"},
@@ -84,6 +85,8 @@ uint64_t fo__adj_needs(const struct fo_adj *adj)
 			needs |= FO_CAP_PPPOE;
 		else
 			tags++;
+		if (adj->encap[i].kind == FO_ENCAP_8021AD)
+			needs |= FO_CAP_VLAN_AD;
 	}
 	if (tags > 0)
 		needs |= FO_CAP_VLAN;

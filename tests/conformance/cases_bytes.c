@@ -84,9 +84,6 @@ static void one_combination(struct env *env, const struct sides *sides, struct f
 	flow->adj[FO_REPLY] = sides->wan[out];
 	n = env_add(env, flow);
 	both_ways(env, n);
-	env_delete(env, n);
-	env->model.n_flows = 0;
-	env->n_events = 0;
 }
 
 static void all_combinations(struct env *env, unsigned int family, unsigned int proto)
@@ -109,8 +106,11 @@ static void all_combinations(struct env *env, unsigned int family, unsigned int 
 				connection(&flow, family, proto, (enum nat)nat, done % 200);
 				one_combination(env, &sides, &flow, in, out);
 				done++;
+				if (env->model.n_flows == env_room(env, N_ENCAPS * N_ENCAPS))
+					env_delete_all(env);
 			}
 		}
+		env_delete_all(env);
 	}
 	suite_context(NULL);
 	REQUIRE(done > 0);

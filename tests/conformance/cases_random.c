@@ -36,12 +36,20 @@ static int undecided(const struct packet_spec *spec)
 #define LONGEST_IN 1518u
 
 /* What this rig cannot show, or its exceptions are about. */
-static int left_out(const struct env *env, const struct packet_spec *spec, const struct packet_frame *frame)
+static int left_out(const struct env *env, const struct fo_adj *adj, const struct packet_spec *spec,
+		    const struct packet_frame *frame)
 {
+	unsigned int i;
+
 	if (!(env->rig->features & RIG_OVERSIZE) && frame->length > LONGEST_IN)
 		return 1;
 	if ((env->rig->limits & RIG_UNICAST) && (frame->bytes[0] & 1))
 		return 1;
+	if ((env->rig->limits & RIG_TRUE_TAGS) && spec->n_encaps != adj->n_encaps)
+		return 1;
+	for (i = 0; i < spec->n_encaps && (env->rig->limits & RIG_TRUE_TAGS); i++)
+		if (spec->encap[i].id != adj->encap[i].id)
+			return 1;
 	return (env->rig->limits & RIG_TRUE_HEADERS) &&
 	       (spec->padding || spec->ip_len_delta || spec->l4_len_delta || spec->data_offset >= 0 ||
 		spec->version >= 0);
@@ -63,7 +71,7 @@ static void random_packet(const struct env *env, struct rig_packet *packet, stru
 		for (n = pick(3); n; n--)
 			damage_spec(&spec, pick);
 		packet_build(&spec, frame);
-	} while (undecided(&spec) || left_out(env, &spec, frame));
+	} while (undecided(&spec) || left_out(env, &env->flows[flow].adj[dir], &spec, frame));
 	env_packet(packet, frame, env->flows[flow].adj[dir].port);
 	packet->scope = env->flows[flow].flow.scope;
 	if (!pick(20))

@@ -359,8 +359,7 @@ static void crash_leaves_what_caps_say(struct env *env)
 	env->options.flags |= FO_TABLE_ACCEPT_LINGER;
 	env_open(env);
 	if (env->caps.can & FO_CAP_CRASH_LINGERS)
-		suite_skip(0, "what lingers is adopted or removed by the next create: the backend's own "
-			      "tests show it");
+		suite_skip(0, "what lingers, and what becomes of it, is shown by the backend's own tests");
 	if ((env->caps.can & FO_CAP_CRASH_LEASE) && env->rig->leftover_ms)
 		env_advance(env, env->rig->leftover_ms(env->state));
 	env_stats(env, &stats);

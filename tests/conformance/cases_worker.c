@@ -174,8 +174,7 @@ static void fixed_hash(struct env *env, uint32_t hash)
 		env_traffic(env, i, FO_ORIGINAL, 1);
 		env_traffic(env, n - 1 - i, FO_REPLY, 1);
 	}
-	for (i = 0; i < n; i += 2)
-		env_delete(env, i);
+	env_delete_every(env, 2);
 	for (i = 0; i < n; i++) {
 		if (i & 1)
 			env_traffic(env, i, FO_REPLY, 1);

@@ -124,6 +124,10 @@ unsigned int env_count_events(const struct env *env, fo_flow_id id, unsigned int
 unsigned int env_count_ends(const struct env *env);
 /* Delete and wait until it is gone; its final counters must be those of the model. */
 void env_delete(struct env *env, unsigned int flow);
+/* The first and every step-th after it, together: a backend may do so faster than one by one. */
+void env_delete_every(struct env *env, unsigned int step);
+/* All of them; the model and the events begin anew. */
+void env_delete_all(struct env *env);
 /* The counters of the library are those of the model. */
 void env_check_counters(struct env *env, unsigned int flow);
 void env_check_final(struct env *env, unsigned int flow, const struct fo_flow_counters *counters);

@@ -216,7 +216,8 @@ void env_check_final(struct env *env, unsigned int flow, const struct fo_flow_co
 	check_numbers(env, flow, counters);
 }
 
-void env_delete(struct env *env, unsigned int flow)
+/* Has it to be waited for? */
+static int begin_delete(struct env *env, unsigned int flow)
 {
 	struct fo_flow_counters last;
 
@@ -227,10 +228,35 @@ void env_delete(struct env *env, unsigned int flow)
 		env->flows[flow].life = MODEL_GONE;
 		env_settle(env);
 		REQUIRE_EQ(env_count_events(env, env->ids[flow], 0), 0);
-		return;
+		return 0;
 	}
 	env->flows[flow].life = MODEL_CLOSING;
-	env_ended(env, flow, FO_EV_DELETED, FO_R_DELETED);
+	return 1;
+}
+
+void env_delete(struct env *env, unsigned int flow)
+{
+	if (begin_delete(env, flow))
+		env_ended(env, flow, FO_EV_DELETED, FO_R_DELETED);
+}
+
+void env_delete_every(struct env *env, unsigned int step)
+{
+	unsigned int i;
+
+	for (i = 0; i < env->model.n_flows; i += step)
+		if (env->flows[i].life == MODEL_LIVE)
+			(void)begin_delete(env, i);
+	for (i = 0; i < env->model.n_flows; i += step)
+		if (env->flows[i].life == MODEL_CLOSING)
+			env_ended(env, i, FO_EV_DELETED, FO_R_DELETED);
+}
+
+void env_delete_all(struct env *env)
+{
+	env_delete_every(env, 1);
+	env->model.n_flows = 0;
+	env->n_events = 0;
 }
 
 void env_stats(struct env *env, struct fo_table_counters *out)

@@ -80,9 +80,9 @@ static int set_conntrack(struct net *net)
 	size_t i;
 
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		/* What hardware counts comes to conntrack when a tenth of that is over. */
+		/* Flows in hardware may have no shorter timeouts than a tenth of that, and some more. */
 		int hardware = net->hwsim && !net->instant && strstr(settings[i][0], "flowtable");
-		const char *value = hardware ? "60" : settings[i][1];
+		const char *value = hardware ? "600" : settings[i][1];
 		char path[96];
 		int fd, bad;
 

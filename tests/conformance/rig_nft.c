@@ -11,8 +11,8 @@ const struct rig rig_nft = {
 	.name = "nft",
 	.about = "nf_flowtable in a namespace, real packets over veth (needs root and a kernel that has it)",
 	.must_have = FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_SNAT | FO_CAP_DNAT |
-		     FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_PPPOE | FO_CAP_SCOPE |
-		     FO_CAP_INGRESS | FO_CAP_POLICY | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST |
+		     FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_PPPOE |
+		     FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_POLICY | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST |
 		     FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC | FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE |
 		     FO_CAP_CRASH_GONE | FO_CAP_DELETE_KEEPS_CT | FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT |
 		     FO_CAP_ASYNC_ADD,

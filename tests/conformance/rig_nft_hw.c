@@ -7,6 +7,8 @@
  * */
 #include "rig_net.h"
 
+#include <time.h>
+
 static int open_as(const char *personality, void **state, struct fo_table_options *options, char *why,
 		   size_t why_size)
 {
@@ -25,6 +27,36 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 	return open_as("ppe", state, options, why, why_size);
 }
 
+/* Does the hardware hold what the table is to let go of? */
+static int holds_ended(struct net *net)
+{
+	struct fo_table_counters stats;
+	unsigned int rules;
+
+	FO_INIT(&stats);
+	return net->table && !fo_stats(net->table, &stats, NULL) && stats.closing &&
+	       !net_hwsim_rules(net, &rules) && rules > 2 * stats.flows;
+}
+
+/* A delete is carried out by the kernel in its own time: of the time that passes, as much passes in truth. */
+static void advance(void *state, uint64_t ms)
+{
+	const struct timespec pause = {.tv_nsec = 10000000};
+	struct net *net = state;
+	uint64_t until = net_now_ms(net) + ms, now;
+
+	while ((now = net_now_ms(net)) < until && holds_ended(net))
+		nanosleep(&pause, NULL);
+	if (now < until)
+		net_advance(net, until - now);
+}
+
+/* ... and cannot be passed over. */
+static uint64_t pass(void *state, uint64_t most_ms)
+{
+	return holds_ended(state) ? 0 : net_pass(state, most_ms);
+}
+
 #define MUST_HAVE                                                                                            \
 	(FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | \
 	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_PPPOE | FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_POLICY |         \
@@ -32,11 +64,12 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 	 FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_HARDWARE)
 
 #define RIG_NFT_HW                                                                                           \
-	.must_have = MUST_HAVE, .features = RIG_BURSTS | RIG_ALLOC,                                          \
-	.limits = RIG_ONE_MTU | RIG_TRUE_HEADERS, .most_flows = 200, .attach = net_attach,                   \
-	.detach = net_detach, .close = net_close, .inject = net_inject, .advance = net_advance,              \
-	.now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect, .reroute = net_reroute,   \
-	.port = net_set_port, .settle = net_settle, .clean = net_hwsim_clean
+	.must_have = MUST_HAVE, .exceptions = nft_hw_exceptions, .features = RIG_BURSTS | RIG_ALLOC,         \
+	.limits = RIG_ONE_MTU | RIG_UNICAST | RIG_TRUE_HEADERS | RIG_TRUE_TAGS, .most_flows = 140,           \
+	.attach = net_attach, .detach = net_detach, .close = net_close, .inject = net_inject,                \
+	.advance = advance, .now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect,       \
+	.reroute = net_reroute, .port = net_set_port, .settle = net_settle, .pass = pass,                    \
+	.clean = net_hwsim_clean
 
 const struct rig rig_nft_nic = {
 	.name = "nft-nic",

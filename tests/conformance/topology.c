@@ -20,16 +20,17 @@ uint64_t encaps_caps(enum encaps encaps)
 	case PLAIN:
 		return 0;
 	case Q:
-	case AD:
 		return FO_CAP_VLAN;
+	case AD:
+		return FO_CAP_VLAN | FO_CAP_VLAN_AD;
 	case QINQ:
-		return FO_CAP_VLAN | FO_CAP_QINQ;
+		return FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_QINQ;
 	case PPPOE:
 		return FO_CAP_PPPOE;
 	case Q_PPPOE:
 		return FO_CAP_VLAN | FO_CAP_PPPOE;
 	default:
-		return FO_CAP_VLAN | FO_CAP_QINQ | FO_CAP_PPPOE;
+		return FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_QINQ | FO_CAP_PPPOE;
 	}
 }
 

@@ -3,31 +3,8 @@
 # the conformance suite through the rig nft. Closes with `N passed, N failed, N skipped` of all three.
 set -u
 build=$1
-passed=0
-failed=0
-skipped=0
-
-# part NAME COMMAND... - one program that counts its cases itself.
-part() {
-	local name=$1 status=0 log counts=(0 0 0) began=$SECONDS line
-	shift
-	log=$(mktemp)
-	echo "-- $name"
-	"$@" 2>&1 | tee "$log"
-	status=${PIPESTATUS[0]}
-	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
-	[ -z "$line" ] || read -r -a counts <<<"${line//[^0-9 ]/}"
-	# This kernel has everything: whoever skips all of it is wrong.
-	if [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
-		echo "FAIL $name: exit status $status"
-		counts[1]=1
-	fi
-	passed=$((passed + counts[0]))
-	failed=$((failed + counts[1]))
-	skipped=$((skipped + counts[2]))
-	echo "-- $name: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped, $((SECONDS - began)) s"
-	rm -f "$log"
-}
+# shellcheck source=tests/lab/parts.sh
+. "$(dirname "$0")/parts.sh"
 
 says() { # WORD - does the probe of nft, without any permission, say it?
 	"$build/examples/fo-demo/fo-demo" probe | sed -n '/^nft/,/^[a-z]/p' | tee /dev/stderr | grep -q -- "$1"
@@ -78,5 +55,4 @@ part fresh fresh
 part killed killed
 part nft-live "$tests/nft/world.sh" "$build/tests/nft/nft-live"
 part conformance "$tests/conformance/shares.sh" "${LAB_SHARES:-4}" "$build/tests/conformance/fo-conformance" --rig nft
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+parts_end

@@ -156,9 +156,9 @@ static int replica_probe(const struct fo_table_options *options, struct fo_caps 
 	(void)options;
 	(void)err;
 	caps->can = FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_ICMP_ECHO | FO_CAP_SNAT |
-		    FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_QINQ | FO_CAP_PPPOE |
-		    FO_CAP_DSCP | FO_CAP_INGRESS | FO_CAP_COUNTERS_FAST | FO_CAP_CALLER_NEIGH |
-		    FO_CAP_PER_FLOW_TIMEOUT;
+		    FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_VLAN_AD |
+		    FO_CAP_QINQ | FO_CAP_PPPOE | FO_CAP_DSCP | FO_CAP_INGRESS | FO_CAP_COUNTERS_FAST |
+		    FO_CAP_CALLER_NEIGH | FO_CAP_PER_FLOW_TIMEOUT;
 	caps->max_encaps = FO_MAX_ENCAPS;
 	return 0;
 }

@@ -74,6 +74,11 @@ void pair_close(struct pair *pair);
 /* Another client to the same server; the one before is the caller's to close. */
 void pair_client(struct pair *pair, uint16_t client_port, uint16_t server_port);
 
+/* The simulated hardware (hwsim.c): write into one of its files; rules that it has; one of its counters. */
+void hwsim_order(const char *file, const char *text);
+unsigned int hwsim_rules(void);
+unsigned long hwsim_counter(const char *name);
+
 /* PPPoE without discovery (session.c), in the network namespace of that path. */
 void session_address(const char *path, const char *device, unsigned char mac[6]);
 void session_open(const char *path, const char *device, const unsigned char peer[6], uint16_t session);

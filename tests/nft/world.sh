@@ -19,7 +19,9 @@ done
 if [ -n "${FO_WORLD_HARDWARE:-}" ]; then
 	if [ -e /sys/module/fo_hwsim ]; then rmmod fo_hwsim; fi
 	insmod "$FO_HWSIM" ports=2 personality="$FO_WORLD_HARDWARE"
-	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+	# Whoever enters a network namespace by ip(8) gets a /sys of its own.
+	mkdir /run/debug
+	mount -t debugfs debugfs /run/debug
 	ip link set fo0 netns "$r" name c0
 	ip link set fo1 netns "$r" name s0
 	ip link set cable0 netns "$c" name eth

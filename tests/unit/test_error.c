@@ -174,6 +174,7 @@ START_TEST(capability_names_stand_at_their_bits)
 		{FO_CAP_ASYNC_ADD, "async-add"},
 		{FO_CAP_CALLER_NEIGH, "caller-neigh"},
 		{FO_CAP_BLOCKING_ADD, "blocking-add"},
+		{FO_CAP_VLAN_AD, "vlan-ad"},
 	};
 	unsigned int i;
 

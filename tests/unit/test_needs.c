@@ -180,6 +180,9 @@ START_TEST(needs_follow_each_option_of_flow_and_sides)
 	ck_assert(fo__flow_needs(&flow, &bare, &adj) == (plain | FO_CAP_VLAN));
 	add_encap(&adj, FO_ENCAP_8021Q);
 	ck_assert(fo__flow_needs(&flow, &bare, &adj) == (plain | FO_CAP_VLAN | FO_CAP_QINQ));
+	adj = plain_adj(2);
+	add_encap(&adj, FO_ENCAP_8021AD);
+	ck_assert(fo__flow_needs(&flow, &bare, &adj) == (plain | FO_CAP_VLAN | FO_CAP_VLAN_AD));
 }
 END_TEST
 
@@ -206,7 +209,8 @@ START_TEST(caps_that_lack_one_thing_are_told_so_by_name)
 	uses = fo__flow_needs(&flow, &adj[0], &adj[1]);
 	for (bit = 0; bit < FO_CAP_COUNT; bit++) {
 		uint64_t one = UINT64_C(1) << bit;
-		bool by_adj = one & (FO_CAP_VLAN | FO_CAP_QINQ | FO_CAP_PPPOE | FO_CAP_INGRESS);
+		bool by_adj =
+			one & (FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_QINQ | FO_CAP_PPPOE | FO_CAP_INGRESS);
 
 		caps.can = uses & ~one;
 		flow.needs = 0;
@@ -229,7 +233,7 @@ START_TEST(caps_that_lack_one_thing_are_told_so_by_name)
 		ck_assert_ptr_nonnull(strstr(err.text, fo_cap_name(bit)));
 		ck_assert_ptr_nonnull(strstr(err.text, "some"));
 	}
-	ck_assert_uint_eq(lacking, 14);
+	ck_assert_uint_eq(lacking, 15);
 }
 END_TEST
 
@@ -246,6 +250,7 @@ START_TEST(caps_that_lack_something_name_the_member_it_comes_from)
 		{FO_CAP_PPPOE, "encap"},	  {FO_CAP_INGRESS, "flags"},
 		{FO_CAP_ANY_INGRESS, "flags"},	  {FO_CAP_DSCP, "dscp"},
 		{FO_CAP_SCOPE, "scope"},	  {FO_CAP_PER_FLOW_TIMEOUT, "timeout_ms"},
+		{FO_CAP_VLAN_AD, "encap"},
 	};
 	struct fo_adj adj[2] = {plain_adj(1), plain_adj(2)};
 	struct fo_flow flow = nat_flow(22);

@@ -11,7 +11,7 @@ from ctypes import (CFUNCTYPE, POINTER, c_char, c_char_p, c_int, c_int32, c_size
 CONSTANTS = {
     "FO_ORIGINAL": 0, "FO_REPLY": 1, "FO_PASS": 0, "FO_FORWARD": 1,
     "FO_FAMILY_IPV4": 4, "FO_FAMILY_IPV6": 6, "FO_NAT_NONE": 1, "FO_NAT_SRC": 2, "FO_NAT_DST": 4,
-    "FO_R_PACKET_MAX": 32, "FO_R_MAX": 96, "FO_CAP_COUNT": 39, "FO_MAX_ENCAPS": 3,
+    "FO_R_PACKET_MAX": 32, "FO_R_MAX": 96, "FO_CAP_COUNT": 40, "FO_MAX_ENCAPS": 3,
     "FO_TIMEOUT_TABLE": 0, "FO_TIMEOUT_NEVER": 0xffffffff, "FO_PORT_ANY": 0xffffffff,
     "FO_PORT_UP": 0, "FO_PORT_DOWN": 1, "FO_PORT_GONE": 2,
     "FO_ENCAP_8021Q": 1, "FO_ENCAP_8021AD": 2, "FO_ENCAP_PPPOE": 3,

@@ -11,17 +11,17 @@
 
 #define CAN                                                                                                  \
 	(FO_CAP_IPV4 | FO_CAP_IPV6 | FO_CAP_TCP | FO_CAP_UDP | FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | \
-	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_PPPOE | FO_CAP_SCOPE | FO_CAP_INGRESS | FO_CAP_ADJ_UPDATE |     \
-	 FO_CAP_FLOW_UPDATE | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_CRASH_GONE |                        \
+	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_PPPOE | FO_CAP_SCOPE | FO_CAP_INGRESS |        \
+	 FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE | FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_CRASH_GONE |    \
 	 FO_CAP_DELETE_KEEPS_CT | FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC | FO_CAP_NETNS |                   \
 	 FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_POLICY)
 
 /* In hardware nothing of the host sees the packets, a flow leaves with its conntrack entry only, and what a driver holds
- * outlives a crash. */
+ * outlives a crash. Of tags of 802.1ad the kernel tells drivers nothing: its rules have holes in their place. */
 #define NAT (FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_PORT_NAT | FO_CAP_NAT66)
 #define NOT_IN_HARDWARE                                                                                      \
 	(FO_CAP_DELETE_KEEPS_CT | FO_CAP_CRASH_GONE | FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC |              \
-	 FO_CAP_ADJ_UPDATE)
+	 FO_CAP_ADJ_UPDATE | FO_CAP_VLAN_AD)
 
 /* The kernel's encapsulations of one side: NF_FLOW_TABLE_ENCAP_MAX. */
 #define MAX_ENCAPS 2u
@@ -192,10 +192,6 @@ static int nft_flow_update(void *priv, const struct fo_backend_flow *flow, uint3
 {
 	struct fo__nft *nft = priv;
 
-	if ((mask & FO_UPDATE_ADJ) && nft->hardware)
-		return fo__nl_refuse(
-			err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_INSTALL, 0, "adj",
-			"adj cannot change under a flow in hardware: delete it and add it again");
 	if (mask & FO_UPDATE_TIMEOUT) {
 		int rc = fo__nft_check_timeout(nft, flow, err);
 

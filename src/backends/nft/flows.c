@@ -295,8 +295,15 @@ static int delete_elements(struct fo__nft *nft, const uint32_t *slots, size_t n)
 	return rc;
 }
 
-/* A delete that comes alone need not wait for a poll: out at once, with a refresh where it takes one. Those that come
- * sooner after another are left for the poll, which takes them together. */
+static void take_last(struct fo__nft *nft, uint32_t slot, const struct fo__ct_entry *entry)
+{
+	if (entry && fo__ct_same_tuple(&entry->tuple[0], &nft->records[slot].tuple))
+		fo__nft_take_counters(nft, slot, entry);
+}
+
+/* A delete that comes alone need not wait for a poll: out at once, with a refresh where it takes one, or by its conntrack
+ * entry where that is what takes it out of hardware. Those that come sooner after another are left for the poll, which takes
+ * them together. */
 static int leave_now(struct fo__nft *nft, uint32_t slot)
 {
 	struct fo__nft_record *record = &nft->records[slot];
@@ -309,8 +316,11 @@ static int leave_now(struct fo__nft *nft, uint32_t slot)
 	rc = fo__nft_ask(nft, &record->tuple, record->zone, &entry);
 	if (rc && rc != -ENOENT)
 		return 0;
-	if (nft->hardware && fo__nft_in_hardware(nft, record, rc ? NULL : &entry, -rc))
+	if (nft->hardware && fo__nft_in_hardware(nft, record, rc ? NULL : &entry, -rc)) {
+		take_last(nft, slot, rc ? NULL : &entry);
+		fo__nft_let_go_now(nft, record, rc ? NULL : &entry, -rc);
 		return 0;
+	}
 	if (!rc && (entry.status & IPS_OFFLOAD)) {
 		if (fo__nft_refresh(nft, &why))
 			return 0;
@@ -318,8 +328,7 @@ static int leave_now(struct fo__nft *nft, uint32_t slot)
 		nft->next_refresh_ms = fo__nft_now(nft) + FO__NFT_REFRESH_MS;
 		rc = fo__nft_ask(nft, &record->tuple, record->zone, &entry);
 	}
-	if (!rc && fo__ct_same_tuple(&entry.tuple[0], &record->tuple))
-		fo__nft_take_counters(nft, slot, &entry);
+	take_last(nft, slot, rc ? NULL : &entry);
 	fo__nft_record_drop(nft, slot);
 	return 1;
 }

@@ -23,11 +23,17 @@ static uint32_t real_ms(void)
 }
 
 /* Milliseconds left of a time that may be over. */
-static uint32_t left_until(uint32_t due_ms)
+static uint32_t left_until(uint32_t due_ms, uint32_t now_ms)
 {
-	int32_t left = (int32_t)(due_ms - real_ms());
+	int32_t left = (int32_t)(due_ms - now_ms);
 
 	return left > 0 ? (uint32_t)left : 0;
+}
+
+/* ... until the hardware has forgotten a flow, by the table's clock. */
+static uint32_t left_of(const struct fo__nft *nft, const struct fo__nft_record *record)
+{
+	return left_until(record->due_ms, (uint32_t)fo__nft_now(nft));
 }
 
 int fo__nft_hardware_check(const struct fo_table_options *options, struct fo_error *err)
@@ -93,7 +99,7 @@ static void take_verdict(void *arg, size_t i, const struct fo__ct_entry *entry, 
 static int let_one_go(struct fo__nft *nft, struct fo__nft_record *record, const struct verdict *verdict)
 {
 	if (record->flags & FO__NFT_KILLED)
-		return !left_until(record->due_ms);
+		return !left_of(nft, record);
 	if (verdict->error && verdict->error != ENOENT)
 		return 0;
 	if (!record->ct_id)
@@ -107,8 +113,17 @@ static int let_one_go(struct fo__nft *nft, struct fo__nft_record *record, const 
 	if (!verdict->error && kill_entry(nft, &record->tuple, record->zone, record->ct_id))
 		return 0;
 	record->flags |= FO__NFT_KILLED;
-	record->due_ms = real_ms() + FO__NFT_LET_GO_MS;
+	record->due_ms = (uint32_t)fo__nft_now(nft) + FO__NFT_LET_GO_MS;
 	return 0;
+}
+
+void fo__nft_let_go_now(struct fo__nft *nft, struct fo__nft_record *record, const struct fo__ct_entry *entry,
+			int error)
+{
+	struct verdict verdict;
+
+	take_verdict(&verdict, 0, entry, error);
+	(void)let_one_go(nft, record, &verdict);
 }
 
 static void let_some_go(struct fo__nft *nft, const uint32_t *slots, size_t n)
@@ -131,7 +146,7 @@ void fo__nft_let_go(struct fo__nft *nft)
 
 	while (last != FO__NFT_NO_SLOT && slot != last) {
 		slot = fo__nft_queue_take(nft, &nft->wait_head, &nft->wait_tail);
-		if ((nft->records[slot].flags & FO__NFT_KILLED) && left_until(nft->records[slot].due_ms))
+		if ((nft->records[slot].flags & FO__NFT_KILLED) && left_of(nft, &nft->records[slot]))
 			fo__nft_queue_put(nft, &nft->wait_head, &nft->wait_tail, slot);
 		else
 			slots[n++] = slot;
@@ -150,7 +165,7 @@ uint32_t fo__nft_let_go_in(const struct fo__nft *nft)
 
 	for (uint32_t slot = nft->wait_head; slot != FO__NFT_NO_SLOT; slot = nft->records[slot].queue) {
 		const struct fo__nft_record *record = &nft->records[slot];
-		uint32_t in = record->flags & FO__NFT_KILLED ? left_until(record->due_ms) : DRAIN_STEP_MS;
+		uint32_t in = record->flags & FO__NFT_KILLED ? left_of(nft, record) : DRAIN_STEP_MS;
 
 		least = in < least ? in : least;
 	}
@@ -209,32 +224,38 @@ static void end_dump(struct fo__nft *nft)
 		nft->dumping = fo__ct_dump_step(&nft->dump, IPS_OFFLOAD, pass_over, NULL) == 1;
 }
 
-static uint32_t waiting_until(const struct fo__nft *nft)
+/* Milliseconds until hardware has forgotten those whose entries are gone: we took them, or somebody else did, just now. */
+static uint32_t longest_wait(const struct fo__nft *nft)
 {
-	uint32_t last = real_ms();
+	uint32_t longest = nft->n_policies ? FO__NFT_LET_GO_MS : 0;
 
-	for (uint32_t slot = nft->wait_head; slot != FO__NFT_NO_SLOT; slot = nft->records[slot].queue)
-		if ((nft->records[slot].flags & FO__NFT_KILLED) && left_until(nft->records[slot].due_ms))
-			last = nft->records[slot].due_ms;
-	return last;
+	for (uint32_t slot = 0; slot < nft->high; slot++) {
+		const struct fo__nft_record *record = &nft->records[slot];
+		uint32_t left = record->flags & FO__NFT_KILLED ? left_of(nft, record) : FO__NFT_LET_GO_MS;
+
+		if (record->cookie && left > longest &&
+		    ((record->flags & FO__NFT_KILLED) || record->state != FO_STATE_ARMED))
+			longest = left;
+	}
+	return longest;
 }
 
 void fo__nft_drain(struct fo__nft *nft)
 {
 	const struct timespec pause = {.tv_nsec = DRAIN_STEP_MS * 1000000L};
 	struct draining draining = {.nft = nft};
-	uint32_t due = waiting_until(nft), end = real_ms() + DRAIN_MOST_MS;
+	uint32_t due = real_ms() + longest_wait(nft), end = real_ms() + DRAIN_MOST_MS;
 
 	if (nft->lost || fo__nft_drop_rules(nft))
 		return;
 	end_dump(nft);
-	while (left_until(end)) {
+	while (left_until(end, real_ms())) {
 		int rc = drain_pass(&draining);
 
 		if (draining.killed)
 			due = real_ms() + FO__NFT_LET_GO_MS;
 		/* Of an interrupted dump, what is missing proves nothing. */
-		if (rc != -EINTR && !draining.found && !left_until(due))
+		if (rc != -EINTR && !draining.found && !left_until(due, real_ms()))
 			return;
 		(void)nanosleep(&pause, NULL);
 	}

@@ -293,6 +293,14 @@ int fo__nft_create_rules(struct fo__nft *nft, int probing, struct fo_error *err)
 		return 0;
 	if (nft->hardware && answer.error == EOPNOTSUPP)
 		return no_hardware(nft, err);
+	/* A device serves one such flowtable. Which are there was looked at: none but of this library, or the caller shares. */
+	if (nft->hardware && answer.error == EBUSY)
+		return probing && !nft->foreign
+			       ? 0
+			       : fo__nl_refuse(
+					 err, -EBUSY, FO_R_IN_USE, FO_STAGE_INSTALL, EBUSY, "ports",
+					 "the driver of one of the ports serves another flowtable already "
+					 "(flags offload)");
 	if (answer.error == ENOENT || answer.error == EOPNOTSUPP)
 		return fo__nl_refuse(
 			err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_INSTALL, answer.error, NULL,

@@ -83,7 +83,7 @@ struct fo__nft_record {
 	uint32_t chain;	       /* next slot of the bucket, or FO__NFT_NO_SLOT */
 	uint32_t queue;	       /* next slot of the queue, or FO__NFT_NO_SLOT */
 	uint32_t ct_id;
-	uint32_t due_ms; /* with FO__NFT_KILLED; real time, modulo 2^32 */
+	uint32_t due_ms; /* with FO__NFT_KILLED; modulo 2^32 */
 	uint32_t reply;	 /* hash of the flow's other tuple, for entries that come after their flow */
 	uint16_t zone;
 	uint8_t state; /* enum fo_state, as last reported */
@@ -357,6 +357,9 @@ int fo__nft_check_timeout(const struct fo__nft *nft, const struct fo_backend_flo
 /* Of a flow whose element is gone: must it wait for hardware? entry: its conntrack entry, or NULL with errno. */
 int fo__nft_in_hardware(const struct fo__nft *nft, const struct fo__nft_record *record,
 			const struct fo__ct_entry *entry, int error);
+/* Have the kernel let go of it now; that it has is found later. */
+void fo__nft_let_go_now(struct fo__nft *nft, struct fo__nft_record *record, const struct fo__ct_entry *entry,
+			int error);
 /* Have the kernel let go of those that wait; those that it has let go of are put into the queue of those that left. */
 void fo__nft_let_go(struct fo__nft *nft);
 /* Milliseconds until the first of them has left; UINT32_MAX: none waits. */

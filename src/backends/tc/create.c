@@ -40,7 +40,7 @@ static uint64_t capabilities(const struct fo__tc *tc)
 	can |= explicit ? FO_CAP_PUNT_MAC : 0;
 	can |= tc->own.guards_shown ? FO_CAP_GUARDS_VERIFIED : 0;
 	can |= tc->can & FO__TC_CAN_V6 ? FO_CAP_IPV6 | (hardware ? FO_CAP_NAT66 : 0) : 0;
-	can |= tc->can & FO__TC_CAN_VLAN ? FO_CAP_VLAN : 0;
+	can |= tc->can & FO__TC_CAN_VLAN ? FO_CAP_VLAN | FO_CAP_VLAN_AD : 0;
 	can |= (tc->can & FO__TC_CAN_QINQ) && (tc->can & FO__TC_CAN_VLAN) ? FO_CAP_QINQ : 0;
 	can |= tc->can & FO__TC_CAN_DSCP ? FO_CAP_DSCP : 0;
 	return can;

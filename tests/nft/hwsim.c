@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hwsim.c - what the simulated hardware of tests/hwsim is told and tells, by its files. world.sh makes them visible. See live.h. */
+#include "live.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FOLDER "/run/debug/fo_hwsim/"
+
+void hwsim_order(const char *file, const char *text)
+{
+	char path[64];
+	FILE *to;
+
+	snprintf(path, sizeof(path), FOLDER "%s", file);
+	to = fopen(path, "w");
+	if (!to || fprintf(to, "%s\n", text) < 0 || fclose(to))
+		FAIL("%s: %s", path, strerror(errno));
+}
+
+unsigned int hwsim_rules(void)
+{
+	FILE *from = fopen(FOLDER "rules", "r");
+	unsigned int lines = 0;
+	int c;
+
+	CHECK(from);
+	while ((c = fgetc(from)) != EOF)
+		lines += c == '\n';
+	fclose(from);
+	return lines;
+}
+
+unsigned long hwsim_counter(const char *name)
+{
+	FILE *from = fopen(FOLDER "counters", "r");
+	unsigned long value = 0;
+	char word[64];
+	bool found = false;
+
+	CHECK(from);
+	while (!found && fscanf(from, "%63s %lu", word, &value) == 2)
+		found = !strcmp(word, name);
+	fclose(from);
+	CHECK(found);
+	return value;
+}
