@@ -94,8 +94,8 @@ struct fo_host_ops {
 	void *(*alloc)(struct fo_host *host, size_t size, size_t align);
 	void (*free)(struct fo_host *host, void *ptr, size_t size);
 
-	/* (FO_CAP_PERSIST) What an earlier process left in the device, from within create() alone, once caps are filled in: adjacencies, then flows, in
-	 * ascending order of their slots, then their counters by count(). They are the table's again under the handles and with
+	/* (FO_CAP_PERSIST) What an earlier process left in the device, from within create() alone, once caps are filled in: an adjacency before its
+	 * flows, these in ascending order of their slots, and after each its counters by count(). They are the table's again under the handles and with
 	 * all that their callers gave them; what is refused here is to be removed from the device.
 	 * -EINVAL wrong; -ENODEV its port is not one of this table's; -EEXIST the handle is taken; -ENOMEM. */
 	int (*restore_adj)(struct fo_host *host, fo_adj_id id, const struct fo_adj *adj);

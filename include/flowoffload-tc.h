@@ -2,8 +2,9 @@
 /* flowoffload-tc.h - options of the backend "tc" alone: fo_table_options.backend_options points at one of these.
  *
  * A flow is two flower filters at the ingress of its ports, which the ports' drivers put into hardware. They stay when
- * their owner is killed (FO_CAP_CRASH_LINGERS): create wants FO_TABLE_ACCEPT_LINGER, and the next table on a port removes
- * what it finds there of an earlier one.
+ * their owner is killed (FO_CAP_CRASH_LINGERS): create wants FO_TABLE_ACCEPT_LINGER or FO_TABLE_PERSIST. The next table on a
+ * port removes what it finds there of an earlier one; when both are FO_TABLE_PERSIST, it adopts the flows that are whole,
+ * and fo_caps.text says how many. Then filters stay when a table is destroyed, too. Not with FO_TC_SOFTWARE.
  */
 #ifndef FLOWOFFLOAD_TC_H
 #define FLOWOFFLOAD_TC_H

@@ -27,7 +27,7 @@ static const char usage_text[] =
 	"policy work on it. What a backend has installed goes when this process ends, however it ends; but "
 	"that "
 	"of tc, which\n"
-	"a kill leaves behind: see 'fo-demo clean'.\n"
+	"a kill leaves behind: see 'fo-demo clean'. And with --persist it stays.\n"
 	"\n"
 	"  -b, --backend NAME     soft, nft, ...; default: auto\n"
 	"  -d, --device DEV       a device that packets enter and leave by; again for each\n"
@@ -38,6 +38,7 @@ static const char usage_text[] =
 	"      --allow-sysctl     the backend may change the sysctls it needs; 'stats' tells which it did\n"
 	"      --allow-foreign    share the devices with flow tables of others\n"
 	"      --accept-linger    flows may outlive a crash, where the backend works so\n"
+	"      --persist          flows outlive this process, and the next one has them: backends bpf, tc\n"
 	"      --hardware         only what forwards in hardware will do\n"
 	"      --kill-conntrack   deletes may end conntrack's entries, and NAT with them, where hardware "
 	"needs it\n"
@@ -58,6 +59,7 @@ enum option_key {
 	KEY_SYSCTL,
 	KEY_FOREIGN,
 	KEY_LINGER,
+	KEY_PERSIST,
 	KEY_HARDWARE,
 	KEY_KILL,
 	KEY_SOCKET,
@@ -79,6 +81,7 @@ static const struct option longs[] = {
 	{"allow-sysctl", no_argument, NULL, KEY_SYSCTL},
 	{"allow-foreign", no_argument, NULL, KEY_FOREIGN},
 	{"accept-linger", no_argument, NULL, KEY_LINGER},
+	{"persist", no_argument, NULL, KEY_PERSIST},
 	{"hardware", no_argument, NULL, KEY_HARDWARE},
 	{"kill-conntrack", no_argument, NULL, KEY_KILL},
 	{"bpf-attach", required_argument, NULL, KEY_ATTACH},
@@ -185,6 +188,9 @@ static bool read_option(int key, struct serve_options *o)
 		return true;
 	case KEY_LINGER:
 		o->table.flags |= FO_TABLE_ACCEPT_LINGER;
+		return true;
+	case KEY_PERSIST:
+		o->table.flags |= FO_TABLE_PERSIST;
 		return true;
 	case KEY_HARDWARE:
 		o->table.needs |= FO_CAP_HARDWARE;

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import traceback
 
+import cases_adopt
 import cases_crash
 import cases_flows
 import cases_ports
 
-GROUPS = {"flows": cases_flows, "ports": cases_ports, "crash": cases_crash}
+GROUPS = {"flows": cases_flows, "ports": cases_ports, "crash": cases_crash, "adopt": cases_adopt}
 
 
 def wanted(pattern):

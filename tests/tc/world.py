@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -22,6 +23,13 @@ table inet hwsim {
 	chain out { type nat hook postrouting priority 100; oifname != "fo0" masquerade; }
 }
 """
+
+
+def file_until_done(file):
+    for line in file:
+        yield line
+        if '"done"' in line:
+            return
 
 
 class World(router.Router):
@@ -76,6 +84,18 @@ class World(router.Router):
         """An answer of the server's."""
         return run(self.program, [str(word) for word in words], "--socket", self.path)
 
+    def request(self, **words):
+        """The same by the server's own protocol, without a process; None when the server is gone."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.connect(self.path)
+                sock.sendall(json.dumps(words).encode() + b"\n")
+                with sock.makefile() as file:
+                    answers = [json.loads(line) for line in file_until_done(file)]
+            except OSError:
+                return None
+        return answers if answers and "done" in answers[-1] else None
+
     def flows(self):
         return [json.loads(line) for line in self.ask("list", "--json").splitlines()]
 
@@ -83,12 +103,17 @@ class World(router.Router):
         macs = router.MACS
         return (f"fo0,mac={macs['fo0']},peer={macs['cable0']},mtu=1500", f"fo1{self.tag},mac={macs['fo1']},peer={macs['cable1']},mtu=1500")
 
-    def entry(self, proto):
-        """Both tuples of the only connection of that protocol, in fo-demo's words."""
+    def entries(self, proto):
+        """Both tuples of each connection of that protocol: source, destination, ports."""
         shown = run("ip netns exec", self.namespaces["r"], "conntrack -L -p", proto)
         found = re.findall(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)", shown)
-        expect(len(found) == 2, shown)
-        (src, dst, sport, dport), (rsrc, rdst, rsport, rdport) = found
+        return list(zip(found[::2], found[1::2]))
+
+    def entry(self, proto):
+        """Both tuples of the only connection of that protocol, in fo-demo's words."""
+        found = self.entries(proto)
+        expect(len(found) == 1, found)
+        (src, dst, sport, dport), (rsrc, rdst, rsport, rdport) = found[0]
         return ["-p", proto, "-s", src, "-d", dst, "--sport", sport, "--dport", dport, "-r", rsrc, "-q", rdst,
                 "--reply-port-src", rsport, "--reply-port-dst", rdport]
 

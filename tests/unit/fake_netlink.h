@@ -14,8 +14,16 @@
 
 #define FAKE_PORTID 4711u
 
-static uint8_t fake_queue[65536] __attribute__((aligned(4)));
-static size_t fake_used, fake_read;
+#define FAKE_SOCKETS 4u
+#define FAKE_FIRST   1000 /* descriptors of nobody */
+
+/* What waits to be read, of each socket. */
+static struct fake_queue {
+	uint8_t bytes[65536] __attribute__((aligned(4)));
+	size_t used, read;
+} fake_queues[FAKE_SOCKETS];
+static unsigned int fake_opened;
+static struct fake_queue *fake_asked; /* that of the request under way */
 static uint32_t fake_requests;
 /* Called for each request; answers by fake_answer(). */
 static void (*fake_kernel)(const struct nlmsghdr *request);
@@ -23,14 +31,20 @@ static void (*fake_kernel)(const struct nlmsghdr *request);
 /* A message in a datagram of its own. */
 static inline void fake_answer(const struct nlmsghdr *request, const void *message, size_t size)
 {
-	struct nlmsghdr *copy = (void *)(fake_queue + fake_used);
+	struct nlmsghdr *copy = (void *)(fake_asked->bytes + fake_asked->used);
 
-	if (sizeof(fake_queue) - fake_used < MNL_ALIGN(size))
+	if (sizeof(fake_asked->bytes) - fake_asked->used < MNL_ALIGN(size))
 		return;
 	memcpy(copy, message, size);
 	copy->nlmsg_pid = FAKE_PORTID;
 	copy->nlmsg_seq = request->nlmsg_seq;
-	fake_used += MNL_ALIGN(size);
+	fake_asked->used += MNL_ALIGN(size);
+}
+
+/* What is answered next is a notice that comes by this socket. */
+static inline void fake_notify(const struct fo__nl *nl)
+{
+	fake_asked = &fake_queues[nl->fd - FAKE_FIRST];
 }
 
 static inline void fake_ack(const struct nlmsghdr *request, int error)
@@ -57,13 +71,15 @@ static inline void fake_done(const struct nlmsghdr *request)
 
 static inline void fake_open(struct fo__nl *nl, void *rx, size_t rx_room)
 {
+	unsigned int at = fake_opened++ % FAKE_SOCKETS;
+
 	memset(nl, 0, sizeof(*nl));
-	nl->fd = 1000; /* of nobody */
+	nl->fd = FAKE_FIRST + (int)at;
 	nl->portid = FAKE_PORTID;
 	nl->seq = 1;
 	nl->rx = rx;
 	nl->rx_room = rx_room;
-	fake_used = fake_read = 0;
+	fake_queues[at].used = fake_queues[at].read = 0;
 	fake_requests = 0;
 }
 
@@ -72,10 +88,10 @@ ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct so
 	const struct nlmsghdr *request = data;
 	int left = (int)size;
 
-	(void)fd;
 	(void)flags;
 	(void)to;
 	(void)length;
+	fake_asked = &fake_queues[fd - FAKE_FIRST];
 	for (; mnl_nlmsg_ok(request, left); request = mnl_nlmsg_next(request, &left)) {
 		fake_requests++;
 		fake_kernel(request);
@@ -85,12 +101,13 @@ ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct so
 
 ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	const struct nlmsghdr *next = (const void *)(fake_queue + fake_read);
+	struct fake_queue *queue = &fake_queues[fd - FAKE_FIRST];
+	const struct nlmsghdr *next = (const void *)(queue->bytes + queue->read);
 	struct sockaddr_nl from = {.nl_family = AF_NETLINK};
 
-	(void)fd;
 	(void)flags;
-	if (fake_read >= fake_used) {
+	if (queue->read >= queue->used) {
+		queue->read = queue->used = 0;
 		errno = EAGAIN;
 		return -1;
 	}
@@ -98,7 +115,7 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	msg->msg_namelen = sizeof(from);
 	msg->msg_flags = 0;
 	memcpy(msg->msg_iov->iov_base, next, next->nlmsg_len);
-	fake_read += MNL_ALIGN(next->nlmsg_len);
+	queue->read += MNL_ALIGN(next->nlmsg_len);
 	return (ssize_t)next->nlmsg_len;
 }
 

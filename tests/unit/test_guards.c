@@ -270,6 +270,7 @@ START_TEST(without_policies_nothing_is_asked_until_something_is_heard)
 	ck_assert_int_eq(judge(ipsec, met), 0);
 	ck_assert_uint_eq(fake_requests, 1);
 	ck_assert_int_eq(fo__ipsec_changed(ipsec), 0);
+	fake_notify(&ipsec->notices);
 	fake_answer(policy_message(&worlds[0].policies[0]), buffer,
 		    policy_message(&worlds[0].policies[0])->nlmsg_len);
 	ck_assert_int_eq(fo__ipsec_changed(ipsec), 1);

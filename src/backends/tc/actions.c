@@ -14,9 +14,6 @@
 #include <linux/tc_act/tc_vlan.h>
 #include <netinet/in.h>
 
-/* Three words of MACs, TTL, DSCP, eight of IPv6 addresses, ports. */
-#define EDITS_MOST 14u
-
 #define ETHERNET_SIZE 14u
 #define TAG_SIZE      4u
 
@@ -28,12 +25,12 @@ struct listing {
 	struct nlattr *action, *options;
 };
 
-static void begin(struct listing *list, const char *kind, const struct fo__tc_cookie *cookie)
+static void begin(struct listing *list, const char *kind, const void *cookie)
 {
 	list->action = fo__tx_open(list->tx, ++list->order);
 	fo__tx_put_text(list->tx, TCA_ACT_KIND, kind);
 	if (cookie)
-		fo__tx_put(list->tx, TCA_ACT_COOKIE, sizeof(*cookie), cookie);
+		fo__tx_put(list->tx, TCA_ACT_COOKIE, FO__TC_COOKIE_MAX, cookie);
 	list->options = fo__tx_open(list->tx, TCA_ACT_OPTIONS);
 }
 
@@ -54,7 +51,7 @@ struct edit {
 
 struct edits {
 	unsigned int n;
-	struct edit at[EDITS_MOST];
+	struct edit at[FO__TC_EDITS]; /* three words of MACs, TTL, DSCP, eight of IPv6 addresses, ports */
 };
 
 static void edit(struct edits *edits, uint16_t header, uint32_t offset, uint32_t keep_be, uint32_t value_be)
@@ -131,34 +128,47 @@ static void collect(const struct fo__tc *tc, const struct fo__tc_rule *rule, str
 	edit_ports(edits, in, out);
 }
 
-static void put_edits(struct listing *list, const struct edits *edits)
+static void put_edits(struct listing *list, const struct edit *edits, unsigned int n, const void *cookie)
 {
 	struct {
 		struct tc_pedit_sel sel;
-		struct tc_pedit_key keys[EDITS_MOST];
+		struct tc_pedit_key keys[FO__TC_EDITS];
 	} parms;
-	size_t size = sizeof(parms.sel) + edits->n * sizeof(parms.keys[0]);
+	size_t size = sizeof(parms.sel) + n * sizeof(parms.keys[0]);
 	struct nlattr *all, *one;
 
 	memset(&parms, 0, sizeof(parms));
 	parms.sel.action = TC_ACT_PIPE;
-	parms.sel.nkeys = (uint8_t)edits->n;
-	for (unsigned int i = 0; i < edits->n; i++) {
-		parms.keys[i].mask = edits->at[i].keep;
-		parms.keys[i].val = edits->at[i].value;
-		parms.keys[i].off = edits->at[i].offset;
+	parms.sel.nkeys = (uint8_t)n;
+	for (unsigned int i = 0; i < n; i++) {
+		parms.keys[i].mask = edits[i].keep;
+		parms.keys[i].val = edits[i].value;
+		parms.keys[i].off = edits[i].offset;
 	}
-	begin(list, "pedit", NULL);
+	begin(list, "pedit", cookie);
 	fo__tx_put(list->tx, TCA_PEDIT_PARMS_EX, size, &parms);
 	all = fo__tx_open(list->tx, TCA_PEDIT_KEYS_EX);
-	for (unsigned int i = 0; i < edits->n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		one = fo__tx_open(list->tx, TCA_PEDIT_KEY_EX);
-		fo__tx_put(list->tx, TCA_PEDIT_KEY_EX_HTYPE, 2, &edits->at[i].header);
-		fo__tx_put(list->tx, TCA_PEDIT_KEY_EX_CMD, 2, &edits->at[i].add);
+		fo__tx_put(list->tx, TCA_PEDIT_KEY_EX_HTYPE, 2, &edits[i].header);
+		fo__tx_put(list->tx, TCA_PEDIT_KEY_EX_CMD, 2, &edits[i].add);
 		fo__tx_close(list->tx, one);
 	}
 	fo__tx_close(list->tx, all);
 	end(list);
+}
+
+/* One action; of a persistent table as many as there are cookies: the first edits, those of MACs, by themselves. */
+static void put_all_edits(struct listing *list, const struct fo__tc *tc, const struct fo__tc_rule *rule)
+{
+	const uint8_t *cookie = (const uint8_t *)&rule->kept;
+	struct edits edits = {.n = 0};
+	unsigned int at = 0;
+
+	collect(tc, rule, &edits);
+	for (; tc->persists && at + 1 < FO__TC_COOKIES; at++, cookie += FO__TC_COOKIE_MAX)
+		put_edits(list, &edits.at[at], 1, cookie);
+	put_edits(list, &edits.at[at], edits.n - at, tc->persists ? cookie : NULL);
 }
 
 /* ---- Checksums ---- */
@@ -251,13 +261,11 @@ static void put_out(struct listing *list, const struct fo__tc_rule *rule)
 void fo__tc_put_actions(const struct fo__tc *tc, struct fo__tx *tx, const struct fo__tc_rule *rule)
 {
 	struct listing list = {.tx = tx};
-	struct edits edits = {.n = 0};
 
-	collect(tc, rule, &edits);
 	if (rule->police)
 		put_police(&list, rule);
 	put_pops(&list, rule);
-	put_edits(&list, &edits);
+	put_all_edits(&list, tc, rule);
 	put_checksums(&list, rule);
 	put_pushes(&list, rule);
 	put_out(&list, rule);

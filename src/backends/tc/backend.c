@@ -53,11 +53,10 @@ static void tc_flow_explain(void *priv, uint64_t cookie, uint32_t slot, char *te
 
 /* ---- Sides and ports ---- */
 
-static int tc_adj_check(void *priv, const struct fo_adj *adj, struct fo_error *err)
+int fo__tc_adj_check(const struct fo_adj *adj, struct fo_error *err)
 {
 	static const uint8_t zero[6];
 
-	(void)priv;
 	if (!memcmp(adj->own_mac, zero, 6) || !memcmp(adj->peer_mac, zero, 6))
 		return fo__nl_refuse(err, -EINVAL, FO_R_ADJACENCY, FO_STAGE_RESOLVE, 0, "peer_mac",
 				     "this backend does not resolve neighbours: give both MAC addresses");
@@ -66,6 +65,12 @@ static int tc_adj_check(void *priv, const struct fo_adj *adj, struct fo_error *e
 			return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, 0, "encap",
 					     "tc writes no DEI: say 0, or leave it to the slow path");
 	return 0;
+}
+
+static int tc_adj_check(void *priv, const struct fo_adj *adj, struct fo_error *err)
+{
+	(void)priv;
+	return fo__tc_adj_check(adj, err);
 }
 
 static void tc_port_set(void *priv, const struct fo_port *state)

@@ -35,7 +35,7 @@ static uint64_t capabilities(const struct fo__tc *tc)
 
 	if (tc->own.mode == FO_TC_CLEAN_UP)
 		return FO_CAP_CRASH_LINGERS;
-	can |= hardware ? FO_CAP_HARDWARE | NAT : FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC;
+	can |= hardware ? FO_CAP_HARDWARE | FO_CAP_PERSIST | NAT : FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC;
 	can |= tc->own.helper_threads ? FO_CAP_ASYNC_ADD : FO_CAP_BLOCKING_ADD;
 	can |= explicit ? FO_CAP_PUNT_MAC : 0;
 	can |= tc->own.guards_shown ? FO_CAP_GUARDS_VERIFIED : 0;
@@ -48,6 +48,8 @@ static uint64_t capabilities(const struct fo__tc *tc)
 
 static void fill_caps(const struct fo__tc *tc, struct fo_caps *caps)
 {
+	char found[80] = "";
+
 	caps->can = capabilities(tc);
 	caps->max_flows = 0;
 	caps->max_encaps = caps->can & FO_CAP_QINQ ? 2 : caps->can & FO_CAP_VLAN ? 1 : 0;
@@ -62,13 +64,16 @@ static void fill_caps(const struct fo__tc *tc, struct fo_caps *caps)
 			       tc->cleared);
 		return;
 	}
+	if (tc->cleared || tc->adopted)
+		(void)snprintf(found, sizeof(found),
+			       "; of an earlier process %u flows adopted, %u filters removed", tc->adopted,
+			       tc->cleared);
 	(void)snprintf(
 		caps->text, sizeof(caps->text), "flower filters in %s, profile %s, %s conntrack; guards %s%s",
 		tc->own.mode == FO_TC_SOFTWARE ? "software" : "hardware",
 		tc->profile == FO_TC_PROFILE_PPE ? "ppe" : "explicit",
 		tc->own.conntrack == FO_TC_CONNTRACK_OFF || (tc->ops && !tc->care) ? "without" : "with",
-		tc->own.guards_shown ? "verified" : "assumed",
-		tc->cleared ? "; filters of an earlier process were removed" : "");
+		tc->own.guards_shown ? "verified" : "assumed", found);
 }
 
 /* Where no port can be asked: what the best hardware would do. */
@@ -91,7 +96,7 @@ static int check_consent(const struct fo_table_options *options, const struct fo
 		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_NEEDS, FO_STAGE_RESOLVE, 0, "needs",
 				     "backend tc lacks %s: need less, or take another backend",
 				     fo_cap_name((unsigned int)__builtin_ctzll(missing)));
-	if (options->flags & FO_TABLE_ACCEPT_LINGER)
+	if (options->flags & (FO_TABLE_ACCEPT_LINGER | FO_TABLE_PERSIST))
 		return 0;
 	return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_PERMISSION, FO_STAGE_RESOLVE, 0, "flags",
 			     "rules of tc outlive a killed process: accept that with FO_TABLE_ACCEPT_LINGER");
@@ -203,6 +208,7 @@ static int probe(struct fo__tc *tc, const struct fo_table_options *options, stru
 	if (!options)
 		return fo__nl_refuse(err, -ENODEV, FO_R_PORT, FO_STAGE_RESOLVE, 0, "ports",
 				     "what hardware can do is told by its ports: name them");
+	tc->persists = (options->flags & FO_TABLE_PERSIST) != 0;
 	rc = check_consent(options, caps, err);
 	if (!rc)
 		rc = keep_netns(tc, options, err);
@@ -285,8 +291,13 @@ int fo__tc_create(const struct fo_backend_config *config, struct fo_caps *caps, 
 		fill_best_caps(tc, caps);
 		rc = check_consent(config->options, caps, err);
 	}
+	tc->persists = tc->adopting = (config->options->flags & FO_TABLE_PERSIST) != 0;
 	if (!rc)
 		rc = open_all(tc, config, err);
+	if (!rc && tc->adopting) {
+		fill_caps(tc, caps);
+		rc = fo__tc_adopt(tc, err);
+	}
 	if (rc) {
 		fo__tc_destroy(tc);
 		return rc;
@@ -301,7 +312,10 @@ void fo__tc_destroy(void *priv)
 	struct fo__tc *tc = priv;
 
 	fo__tc_threads_stop(tc);
-	fo__tc_flows_cut(tc, NULL);
+	if (tc->persists)
+		fo__tc_flows_cut_halves(tc);
+	if (!fo__tc_flows_stay(tc))
+		fo__tc_flows_cut(tc, NULL);
 	close_all(tc);
 	if (tc->epoll >= 0)
 		close(tc->epoll);

@@ -123,6 +123,8 @@ static void read_stats(const struct nlattr *nest, struct fo__tc_seen *out)
 	memcpy(&basic, mnl_attr_get_payload(attr), sizeof(basic));
 	out->bytes = basic.bytes;
 	out->packets = basic.packets;
+	/* Where 32 bits are not enough for them. */
+	(void)fo__rx_bytes(attrs[TCA_STATS_PKT64], &out->packets, sizeof(out->packets));
 	out->counted = 1;
 }
 

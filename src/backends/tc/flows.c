@@ -67,6 +67,22 @@ static int find_port(struct fo__tc *tc, uint32_t index, unsigned int dir, struct
 			     index);
 }
 
+/* For the next owner. */
+static void keep(const struct fo_backend_flow *flow, unsigned int dir, struct fo__tc_kept *kept)
+{
+	kept->side = flow->flow->adj[dir];
+	kept->l3_dev = flow->in[dir]->l3_dev;
+	kept->mtu = flow->in[dir]->mtu;
+	if (dir == FO_ORIGINAL) {
+		kept->original.user = flow->flow->user;
+		kept->original.tag = flow->flow->tag;
+		kept->original.mark = flow->flow->ct_mark;
+	} else {
+		kept->reply.since_ms = flow->since_ms;
+		kept->reply.timeout_ms = flow->timeout_ms;
+	}
+}
+
 int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsigned int dir,
 		     struct fo__tc_rule *rule, struct fo_error *err)
 {
@@ -103,6 +119,7 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 		.into = flow->to[dir],
 		.dscp = flow->flow->dscp[dir],
 		.police = (*can & FO__TC_CAN_POLICE) != 0};
+	keep(flow, dir, &rule->kept);
 	rc = fo__tc_remembered(tc, rule, err);
 	if (rc)
 		return rc;
@@ -419,6 +436,18 @@ void fo__tc_flow_forget(struct fo__tc *tc, uint32_t slot)
 	if (record->unwanted)
 		fo__tc_report(tc, slot);
 	fo__tc_record_drop(tc, slot);
+}
+
+void fo__tc_flows_cut_halves(struct fo__tc *tc)
+{
+	for (uint32_t slot = 0; slot < tc->high; slot++) {
+		struct fo__tc_record *record = &tc->records[slot];
+
+		if (!record->cookie || (record->life == FO__TC_LIVE && record->there[0] && record->there[1]))
+			continue;
+		record->unwanted = 0;
+		fo__tc_flow_forget(tc, slot);
+	}
 }
 
 void fo__tc_flow_end(struct fo__tc *tc, uint32_t slot, enum fo_reason reason)

@@ -35,9 +35,10 @@ static enum fo__tc_prio prio_of(const struct fo_adj *adj, unsigned int family)
 	return fo__tc_prio_of(adj, family) - FO__TC_FLOW_V4 + FO__TC_GUARD_V4;
 }
 
-static uint32_t handle_of(const struct fo__tc *tc, const struct fo__tc_port *port, unsigned int shape)
+/* The next process has its ports in another order. */
+static uint32_t handle_of(const struct fo__tc_port *port, unsigned int shape)
 {
-	return (fo__tc_place(tc, port) + 1u) << 8 | (shape + 1);
+	return port->index << 4 | shape;
 }
 
 static int install(struct fo__tc *tc, const struct fo__tc_port *port, const struct fo_adj *adj,
@@ -49,8 +50,9 @@ static int install(struct fo__tc *tc, const struct fo__tc_port *port, const stru
 	struct fo__tx tx;
 
 	fo__tx_begin(&tx, tc->tx, FO__TC_TX_ROOM, tc->set.seq);
-	(void)fo__tc_message(tc, &tx, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, port,
-			     prio_of(adj, family), handle_of(tc, port, shape_of(adj, family)));
+	/* An owner puts it in the place of one that an earlier process left. */
+	(void)fo__tc_message(tc, &tx, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_ACK | (tc->ops ? 0 : NLM_F_EXCL),
+			     port, prio_of(adj, family), handle_of(port, shape_of(adj, family)));
 	fo__tx_put_text(&tx, TCA_KIND, "flower");
 	options = fo__tx_open(&tx, TCA_OPTIONS);
 	fo__tx_put_u32(&tx, TCA_FLOWER_FLAGS,
@@ -77,10 +79,14 @@ int fo__tc_guard(struct fo__tc *tc, struct fo__tc_port *port, const struct fo_ad
 	if (tc->profile != FO_TC_PROFILE_EXPLICIT || (port->guards >> shape & 1))
 		return 0;
 	rc = install(tc, port, adj, family, &answer);
+	/* Who probes finds that of an owner, or what a dead one left: hardware takes it. */
+	if (rc == -EEXIST && !tc->ops)
+		return 0;
 	if (rc)
 		return fo__tc_refused(err, -rc, answer.words,
 				      "a guard that hands packets with a TTL of 1 to the host");
 	port->guards |= (uint16_t)(1u << shape);
+	port->found &= (uint16_t) ~(1u << shape);
 	return 0;
 }
 
@@ -103,7 +109,18 @@ void fo__tc_guards_drop(struct fo__tc *tc, struct fo__tc_port *port)
 	fo__tx_begin(&tx, tc->tx, FO__TC_TX_ROOM, tc->set.seq);
 	for (unsigned int shape = 0; shape < FO__TC_SHAPES; shape++)
 		if (port->guards >> shape & 1)
-			fo__tc_put_delete(tc, &tx, 0, port, prio_of_shape(shape), handle_of(tc, port, shape));
+			fo__tc_put_delete(tc, &tx, 0, port, prio_of_shape(shape), handle_of(port, shape));
 	(void)fo__nl_talk(&tc->set, &tx, NULL, NULL, NULL);
 	port->guards = 0;
+}
+
+int fo__tc_guard_shape(const struct fo__tc *tc, const struct fo__tc_port *port,
+		       const struct fo__tc_seen *seen)
+{
+	unsigned int shape = seen->handle & 0xf;
+
+	if (seen->cookie.kind != FO__TC_OF_GUARD || shape >= FO__TC_SHAPES ||
+	    seen->handle != handle_of(port, shape) || seen->prio != tc->own.priority + prio_of_shape(shape))
+		return -ENOENT;
+	return (int)shape;
 }

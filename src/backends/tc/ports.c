@@ -31,6 +31,18 @@ int fo__tc_port_works(const struct fo__tc_port *port)
 	return port->index && !port->down && !port->said_down;
 }
 
+int fo__tc_port_shows(const struct fo__tc *tc, unsigned int at)
+{
+	const struct fo__tc_port *port = &tc->ports[at];
+
+	if (!port->index)
+		return 0;
+	for (unsigned int i = 0; port->block && i < at; i++)
+		if (tc->ports[i].index && tc->ports[i].block == port->block)
+			return 0;
+	return 1;
+}
+
 /* ---- Ownership ---- */
 
 static socklen_t name_of(const struct fo__tc *tc, const struct fo__tc_port *port, struct sockaddr_un *name)
@@ -237,7 +249,8 @@ int fo__tc_port_open(struct fo__tc *tc, uint32_t index, int probing, struct fo_e
 
 void fo__tc_port_close(struct fo__tc *tc, struct fo__tc_port *port)
 {
-	fo__tc_guards_drop(tc, port);
+	if (!fo__tc_flows_stay(tc))
+		fo__tc_guards_drop(tc, port);
 	/* Not knowing is treated as the worse case. */
 	if (port->made && !fo__tc_has_filters(tc, port))
 		(void)ask_qdisc(tc, port, RTM_DELQDISC, 0, NULL);

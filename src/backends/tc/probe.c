@@ -124,7 +124,7 @@ static int explain(const struct fo__tc_port *from, const struct fo__tc_port *int
 static int try_guard(struct fo__tc *tc, struct fo__tc_port *from, struct fo_error *err)
 {
 	struct fo_adj side;
-	uint16_t had = from->guards;
+	uint16_t had = from->guards, found = from->found;
 	int rc;
 
 	make_side(&side, from->index, 0, 1);
@@ -136,7 +136,7 @@ static int try_guard(struct fo__tc *tc, struct fo__tc_port *from, struct fo_erro
 			tc->trap = TC_ACT_TRAP;
 	}
 	/* The first flow brings it back. */
-	if (!rc && !had)
+	if (!rc && !had && !found)
 		fo__tc_guards_drop(tc, from);
 	return rc;
 }

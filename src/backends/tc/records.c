@@ -87,6 +87,13 @@ void fo__tc_record_rule(struct fo__tc *tc, struct fo__tc_record *record, unsigne
 	record->adj[dir] = *rule->from;
 	record->dscp[dir] = rule->dscp;
 	record->turn[dir] = rule->cookie.turn;
+	record->kept[dir].side = rule->kept.side;
+	record->kept[dir].l3_dev = rule->kept.l3_dev;
+	record->kept[dir].mtu = rule->kept.mtu;
+	if (dir == FO_ORIGINAL)
+		record->kept[dir].original = rule->kept.original;
+	else
+		record->kept[dir].reply = rule->kept.reply;
 	record->port[dir] = fo__tc_place(tc, rule->port);
 	record->prio[dir] = (uint8_t)rule->prio;
 	record->overhead[dir] = 0;
@@ -95,8 +102,7 @@ void fo__tc_record_rule(struct fo__tc *tc, struct fo__tc_record *record, unsigne
 		record->overhead[dir] = (uint8_t)(ETHERNET_SIZE + TAG_SIZE * rule->from->n_encaps);
 }
 
-/* What arrives as a tuple leaves as the mirror of the other one. */
-static void leaves(const struct fo_tuple *tuple, const struct fo_tuple *other, struct fo_tuple *out)
+void fo__tc_leaves(const struct fo_tuple *tuple, const struct fo_tuple *other, struct fo_tuple *out)
 {
 	*out = *tuple;
 	memcpy(out->src, other->dst, 16);
@@ -111,7 +117,7 @@ void fo__tc_rule_of(struct fo__tc *tc, uint32_t slot, unsigned int dir, struct f
 	const struct fo__tc_record *record = &tc->records[slot];
 	uint8_t can = tc->pair[record->port[dir]][record->port[1 - dir]];
 
-	leaves(&record->tuple[dir], &record->tuple[1 - dir], out);
+	fo__tc_leaves(&record->tuple[dir], &record->tuple[1 - dir], out);
 	*rule = (struct fo__tc_rule){.cookie = {FO__TC_MAGIC, FO__TC_VERSION, FO__TC_OF_FLOW, (uint8_t)dir,
 						record->turn[dir], record->cookie},
 				     .port = &tc->ports[record->port[dir]],
@@ -122,6 +128,7 @@ void fo__tc_rule_of(struct fo__tc *tc, uint32_t slot, unsigned int dir, struct f
 				     .out = out,
 				     .from = &record->adj[dir],
 				     .into = &record->adj[1 - dir],
+				     .kept = record->kept[dir],
 				     .dscp = record->dscp[dir],
 				     .police = (can & FO__TC_CAN_POLICE) != 0};
 }

@@ -16,7 +16,8 @@
  *   filter.c   a filter as a message            match.c    ... its keys
  *   refusal.c  why the kernel said no           actions.c  ... its actions
  *   explain.c  words for a person               stale.c    what an earlier process left
- *   threads.c  adds that do not wait
+ *   threads.c  adds that do not wait            adopt.c    ... becomes this table's
+ *   told.c     a filter read back
  */
 #ifndef FO_TC_STATE_H
 #define FO_TC_STATE_H
@@ -64,6 +65,26 @@ struct fo__tc_cookie {
 _Static_assert(sizeof(struct fo__tc_cookie) == 16, "all the room that an action has");
 #define FO__TC_VERSION 1u
 
+/* What a persistent table's next owner cannot read off the filters of a direction: cookies of its edits, which are three actions. */
+#define FO__TC_COOKIES	  3u
+#define FO__TC_COOKIE_MAX 16u
+struct fo__tc_kept {
+	uint64_t side; /* handle of that which its packets come from */
+	uint32_t l3_dev, mtu;
+	uint64_t packets, bytes; /* counted by earlier filters; in a record: so far */
+	union {
+		struct {
+			uint64_t user;
+			uint32_t tag, mark;
+		} original;
+		struct {
+			uint64_t since_ms;
+			uint32_t timeout_ms, zero;
+		} reply;
+	};
+};
+_Static_assert(sizeof(struct fo__tc_kept) == FO__TC_COOKIES * FO__TC_COOKIE_MAX, "each third is a cookie");
+
 /* ---- Ports ---- */
 
 /* What a rule's packets look like to a guard: 0 .. FO__TC_SHAPES - 1. */
@@ -75,6 +96,7 @@ struct fo__tc_port {
 	uint32_t block;	   /* shared with other devices; 0: its own */
 	int lock;	   /* abstract socket, which says that we are its owner; -1: none */
 	uint16_t guards;   /* by shape: which are installed */
+	uint16_t found;	   /* ... which an earlier process left, and nobody has written anew */
 	uint8_t made;	   /* the qdisc is ours */
 	uint8_t down;	   /* by the kernel */
 	uint8_t said_down; /* by the caller */
@@ -101,7 +123,8 @@ struct fo__tc_rule {
 	enum fo__tc_prio prio;
 	const struct fo_tuple *in, *out; /* as its packets arrive and leave */
 	const struct fo_adj *from, *into;
-	uint8_t dscp; /* FO_DSCP_ */
+	struct fo__tc_kept kept; /* of a persistent table */
+	uint8_t dscp;		 /* FO_DSCP_ */
 	uint8_t police;
 };
 
@@ -118,13 +141,14 @@ struct fo__tc_record {
 	uint32_t chain;	       /* next slot of the bucket */
 	struct fo_tuple tuple[2];
 	struct fo_adj adj[2]; /* to put a change back that half failed */
+	struct fo__tc_kept kept[2];
 	struct fo__ct_kept ct;
 	uint32_t timeout_ms;
 	uint8_t dscp[2];
 	uint8_t port[2];     /* place in fo__tc.ports */
 	uint8_t prio[2];     /* enum fo__tc_prio */
 	uint8_t overhead[2]; /* bytes before the IP header */
-	uint8_t there[2];    /* its filter is */
+	uint8_t there[2];    /* its filter is; before adoption: so many were found */
 	uint8_t turn[2];     /* of its cookie */
 	uint8_t seen[2];     /* pass that showed it last */
 	uint8_t life;	     /* enum fo__tc_life */
@@ -152,6 +176,10 @@ struct fo__tc {
 	struct fo__ct_care *care;      /* NULL: without conntrack */
 	uint8_t *tx, *rx, *rx_dump;
 	uint32_t cleared; /* filters of an earlier process that were removed */
+	uint32_t adopted; /* flows */
+	uint32_t newest;  /* generation of a flow whose filters were found */
+	uint8_t persists; /* FO_TABLE_PERSIST */
+	uint8_t adopting; /* what is at the ports is looked at, not removed */
 	struct fo_tc_options own;
 	uint32_t profile; /* enum fo_tc_profile: what AUTO came to */
 	uint32_t trap;	  /* TC_ACT_ of guards */
@@ -198,6 +226,10 @@ int fo__tc_create(const struct fo_backend_config *config, struct fo_caps *caps, 
 		  struct fo_error *err);
 void fo__tc_destroy(void *priv);
 
+/* ---- backend.c ---- */
+
+int fo__tc_adj_check(const struct fo_adj *adj, struct fo_error *err);
+
 /* ---- options.c ---- */
 
 int fo__tc_options_take(const struct fo_table_options *options, struct fo_tc_options *out,
@@ -211,6 +243,8 @@ int fo__tc_port_open(struct fo__tc *tc, uint32_t index, int probing, struct fo_e
 void fo__tc_port_close(struct fo__tc *tc, struct fo__tc_port *port);
 struct fo__tc_port *fo__tc_port(struct fo__tc *tc, uint32_t index); /* NULL: none of the table's */
 int fo__tc_port_works(const struct fo__tc_port *port);
+/* Is this the port by which its filters are to be dumped? Others may share its block. */
+int fo__tc_port_shows(const struct fo__tc *tc, unsigned int at);
 
 /* ---- probe.c ---- */
 
@@ -243,12 +277,34 @@ struct fo__tc_seen {
 	uint8_t ours;  /* cookie is one of this library's */
 	uint8_t in_hw;
 	uint8_t counted; /* packets and bytes are there */
-	uint32_t packets;
-	uint64_t bytes;
+	uint64_t packets, bytes;
 	struct fo__tc_cookie cookie;
 };
 /* 0; -ENOENT no filter of flower; -EPROTO. */
 int fo__tc_read(const struct nlmsghdr *nlh, struct fo__tc_seen *out);
+
+/* ---- told.c ---- */
+
+#define FO__TC_EDITS 14u
+#define FO__TC_WORDS 1024u
+
+/* All that a filter says, read back. */
+struct fo__tc_told {
+	struct fo__tc_seen seen;
+	struct fo_tuple tuple; /* as its packets arrive */
+	char indev[16];
+	uint32_t to;			 /* ifindex */
+	uint8_t peer_mac[6], own_mac[6]; /* written */
+	struct fo_encap encap[2];	 /* written, outermost first */
+	uint32_t n_encaps;
+	uint8_t dscp; /* FO_DSCP_ */
+	struct fo__tc_kept kept;
+	uint64_t used_ms; /* ago */
+	uint32_t size;
+	uint8_t words[FO__TC_WORDS]; /* keys and actions in an order of their own: to be compared */
+};
+/* 0; -ENOENT no filter of flower; -EPROTO malformed, or with a key or an action that no filter of a persistent flow has. */
+int fo__tc_read_back(const struct nlmsghdr *nlh, struct fo__tc_told *out);
 
 /* ---- match.c, actions.c: attributes of TCA_OPTIONS ---- */
 
@@ -264,6 +320,9 @@ void fo__tc_put_verdict(struct fo__tx *tx, int verdict, const struct fo__tc_cook
 int fo__tc_guard(struct fo__tc *tc, struct fo__tc_port *port, const struct fo_adj *adj, unsigned int family,
 		 struct fo_error *err);
 void fo__tc_guards_drop(struct fo__tc *tc, struct fo__tc_port *port);
+/* A guard was found at this port: its shape, or -ENOENT no guard of this library has that place and handle. */
+int fo__tc_guard_shape(const struct fo__tc *tc, const struct fo__tc_port *port,
+		       const struct fo__tc_seen *seen);
 
 /* ---- refusal.c ---- */
 
@@ -287,6 +346,8 @@ void fo__tc_record_rule(struct fo__tc *tc, struct fo__tc_record *record, unsigne
 /* The rule that a record's direction has; out: memory for a tuple of it. */
 void fo__tc_rule_of(struct fo__tc *tc, uint32_t slot, unsigned int dir, struct fo_tuple *out,
 		    struct fo__tc_rule *rule);
+/* What arrives as a tuple leaves as the mirror of the other one. */
+void fo__tc_leaves(const struct fo_tuple *tuple, const struct fo_tuple *other, struct fo_tuple *out);
 void fo__tc_record_link(struct fo__tc *tc, uint32_t slot);
 void fo__tc_record_drop(struct fo__tc *tc, uint32_t slot);
 
@@ -302,6 +363,8 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 		     struct fo__tc_rule *rule, struct fo_error *err);
 /* A flow that never came in whole: its filters go, and all that is known of it. Nothing is said. */
 void fo__tc_flow_forget(struct fo__tc *tc, uint32_t slot);
+/* What is not in the hardware whole goes, when the rest stays. */
+void fo__tc_flows_cut_halves(struct fo__tc *tc);
 /* All filters of flows that go over this port (NULL: any), at once: what leaves by it would be lost. */
 void fo__tc_flows_cut(struct fo__tc *tc, const struct fo__tc_port *port);
 /* The backend itself ends it: the filters go, ended() is said. */
@@ -349,8 +412,17 @@ void fo__tc_care_poll(struct fo__tc *tc);
 
 /* Filters at our priorities of this port: those of an earlier process go, those of others are refused. */
 int fo__tc_clear(struct fo__tc *tc, struct fo__tc_port *port, struct fo_error *err);
+/* All filters of ours but those of flows that there are, and their guards, go. */
+int fo__tc_sweep(struct fo__tc *tc, struct fo__nl_answer *answer);
 /* Are there filters of anybody's, in either direction, on this device? 1, 0, -errno. */
 int fo__tc_has_filters(struct fo__tc *tc, const struct fo__tc_port *port);
+
+/* ---- adopt.c ---- */
+
+/* A filter of an earlier process, before anything of it is believed. */
+void fo__tc_adopt_note(struct fo__tc *tc, struct fo__tc_port *port, const struct fo__tc_seen *seen);
+/* Flows whose filters are whole become this table's; all other filters go. */
+int fo__tc_adopt(struct fo__tc *tc, struct fo_error *err);
 
 /* ---- explain.c ---- */
 
@@ -359,6 +431,12 @@ void fo__tc_explain(struct fo__tc *tc, uint32_t slot, char *text, size_t size);
 static inline uint64_t fo__tc_now(struct fo__tc *tc)
 {
 	return tc->ops ? tc->ops->now_ms(tc->host) : fo__tc_us() / 1000;
+}
+
+/* Does what is in the hardware outlive the table? */
+static inline int fo__tc_flows_stay(const struct fo__tc *tc)
+{
+	return tc->persists && (tc->adopting || tc->n_used);
 }
 
 static inline uint8_t fo__tc_place(const struct fo__tc *tc, const struct fo__tc_port *port)

@@ -28,17 +28,20 @@ uint64_t fo__tc_us(void)
 void fo__tc_count(struct fo__tc *tc, uint32_t slot, unsigned int dir, const struct fo__tc_seen *seen)
 {
 	struct fo__tc_record *record = &tc->records[slot];
-	uint32_t packets = seen->packets - record->packets[dir];
+	uint32_t packets = (uint32_t)seen->packets - record->packets[dir];
 	uint64_t bytes = seen->bytes - record->bytes[dir], overhead;
 
 	/* The kernel's totals never go back: a dump under way may show what was before the last reading. */
 	if (!seen->counted || (int32_t)packets < 0 || seen->bytes < record->bytes[dir])
 		return;
-	record->packets[dir] = seen->packets;
+	record->packets[dir] = (uint32_t)seen->packets;
 	record->bytes[dir] = seen->bytes;
 	overhead = (uint64_t)packets * record->overhead[dir];
+	bytes = bytes > overhead ? bytes - overhead : 0;
 	record->owed_packets[dir] += packets;
-	record->owed_bytes[dir] += bytes > overhead ? bytes - overhead : 0;
+	record->owed_bytes[dir] += bytes;
+	record->kept[dir].packets += packets;
+	record->kept[dir].bytes += bytes;
 	record->seen_packets += packets;
 }
 
@@ -147,18 +150,6 @@ static int shown(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
 	return 0;
 }
 
-static int is_to_be_read(const struct fo__tc *tc, unsigned int at)
-{
-	const struct fo__tc_port *port = &tc->ports[at];
-
-	if (!port->index)
-		return 0;
-	for (unsigned int i = 0; port->block && i < at; i++)
-		if (tc->ports[i].index && tc->ports[i].block == port->block)
-			return 0;
-	return 1;
-}
-
 /* The next port and priority, or the end of the dumps. */
 static void advance(struct fo__tc *tc)
 {
@@ -167,7 +158,7 @@ static void advance(struct fo__tc *tc)
 	tc->pass_prio = FO__TC_FLOW_V4;
 	do
 		tc->pass_port++;
-	while (tc->pass_port < FO__TC_PORTS && !is_to_be_read(tc, tc->pass_port));
+	while (tc->pass_port < FO__TC_PORTS && !fo__tc_port_shows(tc, tc->pass_port));
 }
 
 static void rest(struct fo__tc *tc)
@@ -190,7 +181,7 @@ static void begin(struct fo__tc *tc)
 	tc->pass_began_ms = fo__tc_now(tc);
 	tc->pass_prio = FO__TC_FLOW_V4;
 	tc->pass_port = 0;
-	if (!is_to_be_read(tc, 0)) {
+	if (!fo__tc_port_shows(tc, 0)) {
 		tc->pass_prio = FO__TC_PRIOS - 1;
 		advance(tc);
 	}

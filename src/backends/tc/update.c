@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* update.c - flows whose sides or DSCP change: new filters for old ones, both or none. See state.h.
+/* update.c - flows whose sides or DSCP change, or, where filters keep them, the caller's words: new filters for old ones,
+ * both or none. See state.h.
  *
  * A filter with the same port and priority is replaced under its handle, so that no packet misses it; what it counted is read
  * just before. One that hangs elsewhere comes before the old one goes.
@@ -35,6 +36,17 @@ static int answered(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int err
 	return 0;
 }
 
+/* What goes on: when it began, and what was counted so far. */
+static void go_on(const struct change *change, unsigned int dir, struct fo__tc_rule *rule)
+{
+	const struct fo__tc_kept *kept = &change->tc->records[change->slot].kept[dir];
+
+	rule->kept.packets = kept->packets;
+	rule->kept.bytes = kept->bytes;
+	if (dir == FO_REPLY)
+		rule->kept.reply.since_ms = kept->reply.since_ms;
+}
+
 static int put_new(struct change *change, struct fo__nl_answer *answer)
 {
 	struct fo__tc *tc = change->tc;
@@ -42,9 +54,11 @@ static int put_new(struct change *change, struct fo__nl_answer *answer)
 
 	fo__tx_begin(&tx, tc->tx, FO__TC_TX_ROOM, tc->set.seq);
 	change->first_seq = tx.first_seq;
-	for (unsigned int dir = 0; dir < 2; dir++)
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		go_on(change, dir, &change->then[dir]);
 		fo__tc_put_rule(tc, &tx, NLM_F_ECHO | (change->moves[dir] ? NLM_F_EXCL : 0),
 				&change->then[dir]);
+	}
 	return fo__nl_talk(&tc->set, &tx, answered, change, answer);
 }
 
@@ -80,6 +94,7 @@ static void put_back(struct change *change)
 			continue;
 		}
 		change->now[dir].cookie.turn = (uint8_t)(then->cookie.turn + 1);
+		go_on(change, dir, &change->now[dir]);
 		fo__tc_put_rule(tc, &tx, 0, &change->now[dir]);
 		begin_anew(change, dir, &change->now[dir]);
 	}
@@ -172,7 +187,7 @@ int fo__tc_flow_update(struct fo__tc *tc, const struct fo_backend_flow *flow, ui
 
 	if (!record)
 		return 0;
-	if (mask & (FO_UPDATE_ADJ | FO_UPDATE_DSCP)) {
+	if (tc->persists || (mask & (FO_UPDATE_ADJ | FO_UPDATE_DSCP))) {
 		if (record->life == FO__TC_PENDING)
 			return fo__nl_refuse(err, -EAGAIN, FO_R_BUSY, FO_STAGE_INSTALL, 0, NULL,
 					     "the flow is being put into the hardware: poll, and try again");
