@@ -78,6 +78,11 @@ void pair_client(struct pair *pair, uint16_t client_port, uint16_t server_port);
 void session_address(const char *path, const char *device, unsigned char mac[6]);
 void session_open(const char *path, const char *device, const unsigned char peer[6], uint16_t session);
 
+/* The simulated hardware's files (hardware.c; tests/hwsim/README.md): write one; rules that are there; one of its counters. */
+void hardware_order(const char *file, const char *text);
+unsigned int hardware_rules(void);
+unsigned long hardware_counter(const char *name);
+
 /* Many clients of one server (crowd.c). */
 struct crowd {
 	unsigned int n;

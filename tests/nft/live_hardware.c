@@ -12,49 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FOLDER "/sys/kernel/debug/fo_hwsim/"
-
-/* ---- The hardware ---- */
-
-static void order(const char *file, const char *text)
-{
-	char path[64];
-	FILE *to;
-
-	snprintf(path, sizeof(path), FOLDER "%s", file);
-	to = fopen(path, "w");
-	if (!to || fprintf(to, "%s\n", text) < 0 || fclose(to))
-		FAIL("%s: %s", path, strerror(errno));
-}
-
-static unsigned int rules(void)
-{
-	FILE *from = fopen(FOLDER "rules", "r");
-	unsigned int lines = 0;
-	int c;
-
-	CHECK(from);
-	while ((c = fgetc(from)) != EOF)
-		lines += c == '\n';
-	fclose(from);
-	return lines;
-}
-
-static unsigned long counter(const char *name)
-{
-	FILE *from = fopen(FOLDER "counters", "r");
-	unsigned long value = 0;
-	char word[64];
-	bool found = false;
-
-	CHECK(from);
-	while (!found && fscanf(from, "%63s %lu", word, &value) == 2)
-		found = !strcmp(word, name);
-	fclose(from);
-	CHECK(found);
-	return value;
-}
-
 /* ---- The table ---- */
 
 static void options_of(struct world *world, struct fo_table_options *options, struct fo_port ports[2])
@@ -123,8 +80,8 @@ static void talk_for(struct world *world, struct pair *pair, unsigned int ms)
 static void close_clean(struct world *world)
 {
 	world_close(world);
-	CHECK_INT(rules(), 0);
-	CHECK_INT(counter("flushed"), 0);
+	CHECK_INT(hardware_rules(), 0);
+	CHECK_INT(hardware_counter("flushed"), 0);
 }
 
 /* ---- Cases ---- */
@@ -139,18 +96,18 @@ static void a_flow_of(struct world *world, int family, int type)
 	pair_open(&pair, family, type, 5001, 7000);
 	add(world, &pair, &id);
 	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
-	CHECK_INT(rules(), 2);
+	CHECK_INT(hardware_rules(), 2);
 	explained(world, id, "one direction at least");
 	world_until_state(world, &pair, id, FO_STATE_HARDWARE);
 	explained(world, id, "HW_OFFLOAD");
 	slow = world_slow();
-	fast = counter("forwarded");
+	fast = hardware_counter("forwarded");
 	pair_talk(&pair, 20);
 	CHECK_INT(world_slow() - slow, 0);
-	CHECK(counter("forwarded") - fast >= 40);
+	CHECK(hardware_counter("forwarded") - fast >= 40);
 	OK(fo_flow_del(world->table, id, NULL, &live_err));
 	world_until_event(world, FO_EV_DELETED, world->events[FO_EV_DELETED] + 1);
-	CHECK_INT(rules(), 0);
+	CHECK_INT(hardware_rules(), 0);
 	pair_close(&pair);
 }
 
@@ -169,7 +126,7 @@ static void refused_by_driver(struct world *world)
 	fo_flow_id id;
 
 	open_table(world);
-	order("fail", "95 0 1000000 no room for this kind");
+	hardware_order("fail", "95 0 1000000 no room for this kind");
 	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
 	add(world, &pair, &id);
 	world_until_state(world, &pair, id, FO_STATE_ACTIVE);
@@ -177,9 +134,9 @@ static void refused_by_driver(struct world *world)
 	CHECK_INT(state_of(world, id, &reason), FO_STATE_ACTIVE);
 	CHECK_INT(reason, FO_R_NOT_IN_HARDWARE);
 	explained(world, id, "The driver refused it");
-	CHECK_INT(rules(), 0);
+	CHECK_INT(hardware_rules(), 0);
 	/* The kernel asks again, and then it is told. */
-	order("fail", "0");
+	hardware_order("fail", "0");
 	world_until_state(world, &pair, id, FO_STATE_HARDWARE);
 	pair_close(&pair);
 	close_clean(world);
@@ -192,15 +149,15 @@ static void one_direction(struct world *world)
 	fo_flow_id id;
 
 	open_table(world);
-	order("refuse", "in1");
+	hardware_order("refuse", "in1");
 	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
 	add(world, &pair, &id);
 	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
 	talk_for(world, &pair, 8000);
 	CHECK_INT(state_of(world, id, &reason), FO_STATE_PARTIAL);
 	CHECK_INT(reason, FO_R_NOT_IN_HARDWARE);
-	CHECK_INT(rules(), 1);
-	order("refuse", "");
+	CHECK_INT(hardware_rules(), 1);
+	hardware_order("refuse", "");
 	world_until_state(world, &pair, id, FO_STATE_HARDWARE);
 	pair_close(&pair);
 	close_clean(world);
@@ -265,7 +222,7 @@ static void consents(struct world *world)
 	pair.flow.adj[1] = world->adj[1];
 	CHECK_INT(fo_flow_add(world->table, &pair.flow, &id, &live_err), -EOPNOTSUPP);
 	pair_talk(&pair, 20);
-	CHECK_INT(rules(), 0);
+	CHECK_INT(hardware_rules(), 0);
 	pair_close(&pair);
 	close_clean(world);
 	world_run("ip link add v8 type veth peer name v9");
@@ -288,15 +245,15 @@ static void policies(struct world *world)
 	OK(fo_policy_add(world->table, &policy, &id, &live_err));
 	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
 	talk_for(world, &pair, 2000);
-	CHECK_INT(rules(), 2);
+	CHECK_INT(hardware_rules(), 2);
 	OK(fo_policy_del(world->table, id, &live_err));
 	world_until_event(world, FO_EV_INVALIDATED, 1);
-	CHECK_INT(rules(), 0);
+	CHECK_INT(hardware_rules(), 0);
 	OK(fo_policy_add(world->table, &policy, &id, &live_err));
 	pair_talk(&pair, 5);
 	usleep(100000);
 	/* Taken by the kernel, and nobody has looked: the drain finds it. */
-	CHECK_INT(rules(), 2);
+	CHECK_INT(hardware_rules(), 2);
 	close_clean(world);
 	pair_close(&pair);
 }
@@ -313,7 +270,7 @@ static void drained(struct world *world)
 		add(world, &pairs[i], &id);
 		world_until_state(world, &pairs[i], id, FO_STATE_PARTIAL);
 	}
-	CHECK_INT(rules(), 16);
+	CHECK_INT(hardware_rules(), 16);
 	close_clean(world);
 	for (unsigned int i = 0; i < 8; i++)
 		pair_close(&pairs[i]);
@@ -330,7 +287,7 @@ static void forgotten(struct world *world)
 	world_until_state(world, &pair, id, FO_STATE_PARTIAL);
 	world_run("conntrack -D -p udp >/dev/null 2>&1");
 	world_until_event(world, FO_EV_LOST, 1);
-	CHECK_INT(rules(), 0);
+	CHECK_INT(hardware_rules(), 0);
 	pair_close(&pair);
 	close_clean(world);
 }
