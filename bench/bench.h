@@ -66,6 +66,10 @@ void bench_figure(const char *bench, const char *name, uint32_t n, double figure
 void bench_figure_of(const char *bench, const char *name, uint32_t n, const char *who, double figure,
 		     const char *unit);
 
+/* The median of some values, which are sorted, with the least and the most of them. */
+void bench_spread(const char *bench, const char *name, uint32_t n, const char *who, double *values,
+		  unsigned int count, const char *unit);
+
 /* Of n values, which are sorted: the median, and the smallest that so many of a thousand do not exceed. */
 double bench_median(double *values, unsigned int n);
 double bench_permille(double *values, unsigned int n, unsigned int permille);

@@ -146,6 +146,17 @@ void bench_figure(const char *bench, const char *name, uint32_t n, double figure
 	fflush(stdout);
 }
 
+void bench_spread(const char *bench, const char *name, uint32_t n, const char *who, double *values,
+		  unsigned int count, const char *unit)
+{
+	double middle = bench_median(values, count);
+
+	printf("{\"bench\":\"%s\",\"case\":\"%s\",\"n\":%u,\"who\":\"%s\",\"figure\":%.3f,\"least\":%.3f,"
+	       "\"most\":%.3f,\"unit\":\"%s\"}\n",
+	       bench, name, n, who, middle, values[0], values[count - 1], unit);
+	fflush(stdout);
+}
+
 void bench_note(const char *bench, const char *note)
 {
 	printf("{\"bench\":\"%s\",\"note\":\"%s\"}\n", bench, note);

@@ -5,7 +5,7 @@
  * The peer is nft(8) for adding. Slices of the control thread are given by the clock and by its CPU time: on a machine that
  * is shared the first has waits in it that are not the library's.
  */
-#include "../tests/nft/live.h"
+#include "crowded.h"
 
 #include "conntrack/conntrack.h"
 
@@ -15,68 +15,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ADDS	   5u
 #define READINGS   5u
 #define REFRESHES  7u
 #define POLLING_MS 5000.0
-/* Of which the times are kept one by one. */
-#define POLLS 4096u
 /* Conntrack entries that are no flows, in steps. */
 #define STRANGERS 100000u
 
-static double now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
-static double cpu_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
-}
-
 static void line(const char *name, unsigned int n, double figure, const char *unit)
 {
-	printf("{\"bench\":\"nft\",\"case\":\"%s\",\"n\":%u,\"figure\":%.4f,\"unit\":\"%s\"}\n", name, n,
-	       figure, unit);
-}
-
-static int is_active(void *arg, const struct fo_flow_info *info)
-{
-	unsigned int *n = arg;
-
-	*n += info->state == FO_STATE_ACTIVE;
-	return 0;
+	bench_figure("nft", name, n, figure, unit);
 }
 
 static unsigned int n_active(struct world *world)
 {
-	unsigned int n = 0;
-
-	OK(fo_flow_walk(world->table, NULL, is_active, &n, &live_err));
-	return n;
-}
-
-static int by_value(const void *one, const void *other)
-{
-	double a = *(const double *)one, b = *(const double *)other;
-
-	return (a > b) - (a < b);
-}
-
-/* Sorts them. */
-static double median(double *figures, unsigned int n)
-{
-	qsort(figures, n, sizeof(*figures), by_value);
-	return figures[n / 2];
+	return crowded_in_state(world, FO_STATE_ACTIVE);
 }
 
 /* ---- Adding ---- */
@@ -104,20 +59,12 @@ static double by_nft(const struct crowd *crowd)
 	world_run("nft 'add table inet peer; add set inet peer udp4 "
 		  "{ type mark . ipv4_addr . ipv4_addr . inet_service . inet_service; }'");
 	snprintf(command, sizeof(command), "nft -f %s", path);
-	began = now_ms();
+	began = crowded_now_ms();
 	CHECK(!system(command));
-	began = now_ms() - began;
+	began = crowded_now_ms() - began;
 	CHECK(!unlink(path));
 	world_run("nft delete table inet peer");
 	return began;
-}
-
-static double by_library(struct world *world, const struct crowd *crowd, fo_flow_id *ids)
-{
-	double began = now_ms();
-
-	CHECK_INT(fo_flow_add_many(world->table, crowd->flows, crowd->n, 0, ids, NULL, &live_err), crowd->n);
-	return now_ms() - began;
 }
 
 static void delete_all(struct world *world, const struct crowd *crowd, const fo_flow_id *ids)
@@ -137,21 +84,17 @@ static void add_all(struct world *world, struct crowd *crowd, fo_flow_id *ids)
 {
 	double library[ADDS + 1], peer[ADDS + 1];
 
-	for (unsigned int i = 0; i < crowd->n; i++) {
-		crowd->flows[i].adj[0] = world->adj[0];
-		crowd->flows[i].adj[1] = world->adj[1];
-	}
 	for (unsigned int i = 0; i <= ADDS; i++) {
 		if (i % 2)
 			peer[i] = by_nft(crowd);
-		library[i] = by_library(world, crowd, ids);
+		library[i] = crowded_add(world, crowd, ids);
 		if (i % 2 == 0)
 			peer[i] = by_nft(crowd);
 		if (i < ADDS)
 			delete_all(world, crowd, ids);
 	}
-	library[0] = median(library + 1, ADDS);
-	peer[0] = median(peer + 1, ADDS);
+	library[0] = bench_median(library + 1, ADDS);
+	peer[0] = bench_median(peer + 1, ADDS);
 	printf("{\"bench\":\"nft\",\"case\":\"add\",\"n\":%u,\"who\":\"nft "
 	       "-f\",\"ns\":%.0f,\"ratio\":%.2f}\n",
 	       crowd->n, peer[0] * 1e6 / crowd->n, peer[0] / library[0]);
@@ -180,24 +123,24 @@ static double one_by_one(struct fo__nl *nl, const struct fo__ct_key *keys, unsig
 {
 	static uint8_t tx[FO__CT_TX_ROOM];
 	unsigned int told = 0;
-	double began = now_ms();
+	double began = crowded_now_ms();
 
 	CHECK_INT(fo__ct_get(nl, tx, keys, n, found, &told), 0);
 	CHECK_INT(told, n);
-	return now_ms() - began;
+	return crowded_now_ms() - began;
 }
 
 static double all_at_once(struct fo__nl *nl, unsigned int n)
 {
 	unsigned int told = 0;
-	double began = now_ms();
+	double began = crowded_now_ms();
 	int rc;
 
 	CHECK_INT(fo__ct_dump_begin(nl, 0), 0);
 	while ((rc = fo__ct_dump_step(nl, 0, seen, &told)) == 1)
 		;
 	CHECK((!rc || rc == -EINTR) && told >= n);
-	return now_ms() - began;
+	return crowded_now_ms() - began;
 }
 
 /* What of an add is asking conntrack, an entry a flow; and what reading all entries would take instead. */
@@ -219,8 +162,8 @@ static void asking(const struct crowd *crowd)
 	}
 	fo__nl_close(&nl);
 	free(keys);
-	line("asked", crowd->n, median(asked, ADDS) * 1e3 / crowd->n, "us");
-	line("dumped", crowd->n, median(dumped, ADDS) * 1e3 / crowd->n, "us");
+	line("asked", crowd->n, bench_median(asked, ADDS) * 1e3 / crowd->n, "us");
+	line("dumped", crowd->n, bench_median(dumped, ADDS) * 1e3 / crowd->n, "us");
 }
 
 static void heard(void *arg, enum fo__ct_event event, const struct fo__ct_entry *entry)
@@ -243,10 +186,10 @@ static void listening(struct crowd *crowd, unsigned int n)
 	OK(fo__ct_listen(&nl, FO__CT_LISTEN_NEW | FO__CT_LISTEN_UPDATE | FO__CT_LISTEN_DESTROY, &live_err));
 	crowd_open(crowd, n, true);
 	crowd_talk(crowd);
-	began = cpu_ms();
+	began = crowded_cpu_ms();
 	while (fo__ct_events(&nl, heard, &events) == 1)
 		;
-	began = cpu_ms() - began;
+	began = crowded_cpu_ms() - began;
 	fo__nl_close(&nl);
 	CHECK(events >= n);
 	line("heard", n, began * 1e3 / n, "us");
@@ -255,98 +198,43 @@ static void listening(struct crowd *crowd, unsigned int n)
 
 /* ---- Polling ---- */
 
-struct polling {
-	double longest_ms, longest_cpu_ms; /* of one poll */
-	double each_cpu_ms[POLLS];
-	double cpu_ms;
-	unsigned int polls;
-};
-
-static void poll_once(struct world *world, struct polling *sum)
-{
-	double at = now_ms(), cpu = cpu_ms(), took, took_cpu;
-
-	world_poll(world);
-	took_cpu = cpu_ms() - cpu;
-	took = now_ms() - at;
-	sum->cpu_ms += took_cpu;
-	sum->longest_ms = took > sum->longest_ms ? took : sum->longest_ms;
-	sum->each_cpu_ms[sum->polls % POLLS] = took_cpu;
-	sum->longest_cpu_ms = took_cpu > sum->longest_cpu_ms ? took_cpu : sum->longest_cpu_ms;
-	sum->polls++;
-	if (fo_table_deadline(world->table) > (uint64_t)now_ms() + 1)
-		world_rest(world);
-}
-
 /* What polling costs an event loop that does nothing else. */
 static void polling(struct world *world, const char *name, unsigned int n)
 {
-	static struct polling sum;
-	double began = now_ms();
+	static struct crowded_polling sum;
+	double began = crowded_now_ms();
 	char text[64];
 
 	memset(&sum, 0, sizeof(sum));
-	while (now_ms() - began < POLLING_MS)
-		poll_once(world, &sum);
+	while (crowded_now_ms() - began < POLLING_MS)
+		crowded_poll(world, &sum);
 	snprintf(text, sizeof(text), "%s-cpu", name);
-	line(text, n, sum.cpu_ms / (now_ms() - began) * 1e3, "ms/s");
+	line(text, n, sum.cpu_ms / (crowded_now_ms() - began) * 1e3, "ms/s");
 	snprintf(text, sizeof(text), "%s-poll", name);
 	line(text, n, sum.cpu_ms / sum.polls * 1e3, "us");
-}
-
-static uint64_t forwarded(struct world *world)
-{
-	struct fo_table_counters counters;
-
-	FO_INIT(&counters);
-	OK(fo_stats(world->table, &counters, &live_err));
-	return counters.forwarded_packets;
-}
-
-/* Every flow sends a packet each way: how long until the counters of all have been read. */
-static double read_all(struct world *world, struct crowd *crowd, struct polling *sum)
-{
-	uint64_t before = forwarded(world);
-	double began;
-
-	crowd_talk(crowd);
-	began = now_ms();
-	while (forwarded(world) < before + 2 * (uint64_t)crowd->n) {
-		CHECK(now_ms() - began < 60000);
-		poll_once(world, sum);
-	}
-	return now_ms() - began;
-}
-
-/* CPU time that so many of a hundred polls kept to. */
-static double of_hundred(struct polling *sum, unsigned int hundredths)
-{
-	unsigned int n = sum->polls < POLLS ? sum->polls : POLLS;
-
-	qsort(sum->each_cpu_ms, n, sizeof(sum->each_cpu_ms[0]), by_value);
-	return sum->each_cpu_ms[n * hundredths / 100];
 }
 
 /* The longest slice of each reading, and of these the median: what else runs on the machine is in one or the other. */
 static void stats(struct world *world, struct crowd *crowd)
 {
 	double took[READINGS], slice[READINGS], clock[READINGS], most[READINGS];
-	static struct polling sum;
+	static struct crowded_polling sum;
 
-	for (double began = now_ms(); now_ms() - began < POLLING_MS;)
-		poll_once(world, &sum);
+	for (double began = crowded_now_ms(); crowded_now_ms() - began < POLLING_MS;)
+		crowded_poll(world, &sum);
 	for (unsigned int i = 0; i < READINGS; i++) {
 		memset(&sum, 0, sizeof(sum));
-		took[i] = read_all(world, crowd, &sum);
-		most[i] = of_hundred(&sum, 95);
+		took[i] = crowded_read(world, crowd, &sum, NULL);
+		most[i] = bench_permille(sum.each_cpu_ms,
+					 sum.polls < CROWDED_POLLS ? sum.polls : CROWDED_POLLS, 950);
 		slice[i] = sum.longest_cpu_ms;
 		clock[i] = sum.longest_ms;
 	}
-	line("stats", crowd->n, median(took, READINGS), "ms");
-	line("stats-slice", crowd->n, median(slice, READINGS), "ms");
-	line("stats-slice-95", crowd->n, median(most, READINGS), "ms");
+	line("stats", crowd->n, bench_median(took, READINGS), "ms");
+	line("stats-slice", crowd->n, bench_median(slice, READINGS), "ms");
+	line("stats-slice-95", crowd->n, bench_median(most, READINGS), "ms");
 	line("stats-slice-longest", crowd->n, slice[READINGS - 1], "ms");
-	line("stats-slice-clock", crowd->n, median(clock, READINGS), "ms");
+	line("stats-slice-clock", crowd->n, bench_median(clock, READINGS), "ms");
 }
 
 /* How long until all of them are seen as active, from the first poll that may dump. */
@@ -354,7 +242,8 @@ static void until_active(struct world *world, struct crowd *crowd, unsigned int 
 {
 	for (unsigned int i = 0; i < 20 && n_active(world) < want; i++) {
 		crowd_talk(crowd);
-		for (double began = now_ms(); now_ms() - began < 1500 && n_active(world) < want;)
+		for (double began = crowded_now_ms();
+		     crowded_now_ms() - began < 1500 && n_active(world) < want;)
 			world_poll(world);
 	}
 	CHECK_INT(n_active(world), want);
@@ -387,18 +276,18 @@ static void refresh(struct world *world, struct crowd *crowd, const fo_flow_id *
 		until_short(crowd, i);
 		slow = world_slow();
 		usleep(400000);
-		began = now_ms();
-		cpu[i] = cpu_ms();
+		began = crowded_now_ms();
+		cpu[i] = crowded_cpu_ms();
 		OK(fo_flow_del(world->table, ids[i], NULL, &live_err));
 		OK(fo_table_sync(world->table, 10000, &live_err));
-		took[i] = now_ms() - began;
-		cpu[i] = cpu_ms() - cpu[i];
+		took[i] = crowded_now_ms() - began;
+		cpu[i] = crowded_cpu_ms() - cpu[i];
 		crowd_talk(crowd);
 		CHECK(world_slow() - slow >= crowd->n);
 	}
-	line("refresh", crowd->n, median(took, REFRESHES), "ms");
+	line("refresh", crowd->n, bench_median(took, REFRESHES), "ms");
 	line("refresh-longest", crowd->n, took[REFRESHES - 1], "ms");
-	line("refresh-cpu", crowd->n, median(cpu, REFRESHES), "ms");
+	line("refresh-cpu", crowd->n, bench_median(cpu, REFRESHES), "ms");
 }
 
 /* Entries that are no flows of ours: UDP that nobody answers. */

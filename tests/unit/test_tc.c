@@ -122,6 +122,51 @@ START_TEST(a_filter_is_read_as_it_was_written)
 }
 END_TEST
 
+/* Of the rule's actions, how many say so. */
+static unsigned int without_counters_for_each_processor(struct fo__tc *tc, unsigned int *n_actions)
+{
+	const struct nlattr *attrs[TCA_MAX + 1], *flower[TCA_FLOWER_MAX + 1], *orders[TCA_ACT_MAX_PRIO + 1],
+		*action[TCA_ACT_MAX + 1];
+	uint8_t buffer[4096] __attribute__((aligned(4)));
+	struct nla_bitfield32 flags;
+	unsigned int found = 0;
+	struct worst worst;
+	struct fo__tx tx;
+
+	make_worst(&worst, tc);
+	fo__tx_begin(&tx, buffer, sizeof(buffer), 1);
+	fo__tc_put_rule(tc, &tx, 0, &worst.rule);
+	ck_assert_int_gt(fo__tx_end(&tx), 0);
+	ck_assert_int_eq(fo__rx_attrs((const struct nlmsghdr *)buffer, sizeof(struct tcmsg), attrs, TCA_MAX),
+			 0);
+	ck_assert_int_eq(fo__rx_nested(attrs[TCA_OPTIONS], flower, TCA_FLOWER_MAX), 0);
+	ck_assert_int_eq(fo__rx_nested(flower[TCA_FLOWER_ACT], orders, TCA_ACT_MAX_PRIO), 0);
+	*n_actions = 0;
+	for (unsigned int i = 0; i <= TCA_ACT_MAX_PRIO; i++) {
+		if (!orders[i])
+			continue;
+		++*n_actions;
+		ck_assert_int_eq(fo__rx_nested(orders[i], action, TCA_ACT_MAX), 0);
+		if (fo__rx_bytes(action[TCA_ACT_FLAGS], &flags, sizeof(flags)))
+			continue;
+		found += flags.value == TCA_ACT_FLAGS_NO_PERCPU_STATS && flags.selector == flags.value;
+	}
+	return found;
+}
+
+START_TEST(what_hardware_counts_has_no_counters_for_each_processor)
+{
+	struct fo__tc *tc = make(FO_TC_PROFILE_EXPLICIT);
+	unsigned int n;
+
+	ck_assert_uint_eq(without_counters_for_each_processor(tc, &n), n);
+	ck_assert_uint_gt(n, 0);
+	tc->own.mode = FO_TC_SOFTWARE;
+	ck_assert_uint_eq(without_counters_for_each_processor(tc, &n), 0);
+	free(tc);
+}
+END_TEST
+
 START_TEST(a_cut_message_is_refused_at_every_length)
 {
 	struct fo__tc *tc = make(FO_TC_PROFILE_PPE);
@@ -285,6 +330,7 @@ Suite *unit_suite(void)
 	tcase_add_test(filters, the_largest_rules_fit_a_request_by_the_batch);
 	tcase_add_test(filters, a_filter_is_read_as_it_was_written);
 	tcase_add_test(filters, a_cut_message_is_refused_at_every_length);
+	tcase_add_test(filters, what_hardware_counts_has_no_counters_for_each_processor);
 	suite_add_tcase(suite, filters);
 	tcase_add_test(rest, counters_are_increments_of_ip_bytes_and_go_round);
 	tcase_add_test(rest, a_refusal_is_remembered_by_shape_and_pair_for_a_while);

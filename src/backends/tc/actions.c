@@ -22,15 +22,21 @@
 struct listing {
 	struct fo__tx *tx;
 	uint16_t order;
+	uint8_t lean; /* without counters for each processor: hardware counts, and making them takes longer than all else */
 	struct nlattr *action, *options;
 };
 
 static void begin(struct listing *list, const char *kind, const void *cookie)
 {
+	const struct nla_bitfield32 no_percpu = {TCA_ACT_FLAGS_NO_PERCPU_STATS,
+						 TCA_ACT_FLAGS_NO_PERCPU_STATS};
+
 	list->action = fo__tx_open(list->tx, ++list->order);
 	fo__tx_put_text(list->tx, TCA_ACT_KIND, kind);
 	if (cookie)
 		fo__tx_put(list->tx, TCA_ACT_COOKIE, FO__TC_COOKIE_MAX, cookie);
+	if (list->lean)
+		fo__tx_put(list->tx, TCA_ACT_FLAGS, sizeof(no_percpu), &no_percpu);
 	list->options = fo__tx_open(list->tx, TCA_ACT_OPTIONS);
 }
 
@@ -260,7 +266,7 @@ static void put_out(struct listing *list, const struct fo__tc_rule *rule)
 
 void fo__tc_put_actions(const struct fo__tc *tc, struct fo__tx *tx, const struct fo__tc_rule *rule)
 {
-	struct listing list = {.tx = tx};
+	struct listing list = {.tx = tx, .lean = tc->own.mode == FO_TC_HARDWARE};
 
 	if (rule->police)
 		put_police(&list, rule);
