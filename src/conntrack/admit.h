@@ -40,21 +40,23 @@ struct fo__ct_kept {
 struct fo__ct_care {
 	struct fo__nl ask;
 	struct fo__ipsec ipsec;
-	uint8_t recheck; /* policies of IPsec changed: look at all flows */
+	const char *otherwise; /* for texts: how to create a table that does not ask, "with OPTION" */
+	uint8_t recheck;       /* policies of IPsec changed: look at all flows */
 	uint8_t tx[FO__CT_TX_ROOM] __attribute__((aligned(4)));
 	uint8_t rx[FO__NL_RX_ROOM] __attribute__((aligned(4)));
 };
 
 /* fo__ct_care_open - 0; -EOPNOTSUPP this kernel cannot be asked about connections; -EPERM; -errno. Closed then. */
-int fo__ct_care_open(struct fo__ct_care *care, int netns_fd, struct fo_error *err);
+int fo__ct_care_open(struct fo__ct_care *care, int netns_fd, const char *otherwise, struct fo_error *err);
 void fo__ct_care_close(struct fo__ct_care *care);
 
 /* fo__ct_admit - may these flows (FO__CT_ADMIT_MOST at most) leave the slow path?
  * @results: 0, or -errno and errs[i]; those that are not 0 already are passed over.
- * @kept:    filled in for those that may; conntrack is liberal with them and waits long enough from then on. */
+ * @kept:    filled in for those that may: conntrack is liberal with them and waits long enough from then on; the others' are
+ *           FO__CT_NOT. */
 void fo__ct_admit(struct fo__ct_care *care, const struct fo_backend_flow *flows, struct fo__ct_kept *kept,
 		  size_t n, int *results, struct fo_error *errs);
-/* An admitted flow is not on the short cut after all. */
+/* A flow is not on the short cut after all, admitted or not. */
 void fo__ct_dismiss(struct fo__ct_care *care, const struct fo_tuple *tuple, struct fo__ct_kept *kept);
 
 /* ---- renew.c ---- */
@@ -62,8 +64,8 @@ void fo__ct_dismiss(struct fo__ct_care *care, const struct fo_tuple *tuple, stru
 uint32_t fo__ct_now_s(void);
 /* A flow's timeout is another from now on. */
 void fo__ct_retime(struct fo__ct_kept *kept, uint32_t timeout_ms);
-/* Is it time to look? packets: of both directions so far. */
-int fo__ct_is_due(struct fo__ct_kept *kept, uint8_t proto, uint32_t packets);
+/* Is it time to look? packets: of both directions so far. now_s: fo__ct_now_s(). */
+int fo__ct_is_due(struct fo__ct_kept *kept, uint8_t proto, uint32_t packets, uint32_t now_s);
 
 /* One flow to be looked at, and what was found. */
 struct fo__ct_look {

@@ -51,18 +51,16 @@ void fo__ct_retime(struct fo__ct_kept *kept, uint32_t timeout_ms)
 	kept->packets--;
 }
 
-int fo__ct_is_due(struct fo__ct_kept *kept, uint8_t proto, uint32_t packets)
+int fo__ct_is_due(struct fo__ct_kept *kept, uint8_t proto, uint32_t packets, uint32_t now_s)
 {
-	uint32_t now = fo__ct_now_s();
-
 	if (kept->known == FO__CT_NOT)
 		return 0;
 	if (kept->known == FO__CT_UNREAD)
 		return 1;
-	if ((int32_t)(now - kept->due_s) < 0 || (packets == kept->packets && kept->timeout_s != UINT32_MAX))
+	if ((int32_t)(now_s - kept->due_s) < 0 || (packets == kept->packets && kept->timeout_s != UINT32_MAX))
 		return 0;
 	kept->packets = packets;
-	kept->due_s = now + fo__ct_look_s(proto);
+	kept->due_s = now_s + fo__ct_look_s(proto);
 	return 1;
 }
 

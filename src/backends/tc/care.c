@@ -22,7 +22,7 @@ int fo__tc_care_open(struct fo__tc *tc, struct fo_error *err)
 	if (!care)
 		return fo__nl_refuse(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
 				     "no memory for the table");
-	rc = fo__ct_care_open(care, tc->netns, err);
+	rc = fo__ct_care_open(care, tc->netns, "without conntrack", err);
 	if (!rc)
 		tc->care = care;
 	else
@@ -122,6 +122,7 @@ static void begin_pass(struct fo__tc *tc)
 
 static void collect(struct fo__tc *tc, struct looking *looking)
 {
+	uint32_t now_s = fo__ct_now_s();
 	uint32_t end = tc->high - tc->care_at < SLICE_SLOTS ? tc->high : tc->care_at + SLICE_SLOTS;
 
 	for (; tc->care_at < end && looking->n < FO__CT_LOOK_MOST; tc->care_at++) {
@@ -130,7 +131,7 @@ static void collect(struct fo__tc *tc, struct looking *looking)
 		if (!record->cookie || record->life != FO__TC_LIVE || record->ct.known == FO__CT_NOT)
 			continue;
 		if (!tc->rechecking &&
-		    !fo__ct_is_due(&record->ct, record->tuple[0].proto, record->seen_packets))
+		    !fo__ct_is_due(&record->ct, record->tuple[0].proto, record->seen_packets, now_s))
 			continue;
 		looking->slots[looking->n] = tc->care_at;
 		looking->looks[looking->n++] =
