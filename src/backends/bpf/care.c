@@ -8,10 +8,6 @@
 
 #include <errno.h>
 
-/* Slots looked at in one slice. */
-#define SLICE_SLOTS 4096u
-#define PASS_MS	    1000u
-
 /* ---- open and close ---- */
 
 static int absent(uint32_t how, int code, int errno_, struct fo_error *err)
@@ -102,114 +98,54 @@ void fo__bpf_care_retime(struct fo__bpf *bpf, uint32_t slot, uint32_t timeout_ms
 /* Before the first poll. Scopes other than 0 are not what this backend can. */
 void fo__bpf_care_adopt(struct fo__bpf *bpf, uint32_t slot)
 {
-	if (!bpf->care)
-		return;
-	bpf->care->kept[slot] = (struct fo__ct_kept){.timeout_s = fo__ct_idle_s(bpf->slots[slot].timeout_ms),
-						     .due_s = fo__ct_now_s(),
-						     .known = FO__CT_UNREAD};
-	/* Policies may have come meanwhile. */
-	bpf->care->ct.recheck = 1;
+	if (bpf->care)
+		fo__ct_adopt(&bpf->care->ct, &bpf->care->kept[slot], bpf->slots[slot].timeout_ms);
 }
 
 /* ---- looking after ---- */
 
-struct looking {
-	struct fo__ct_look looks[FO__CT_LOOK_MOST];
-	struct fo_tuple tuples[FO__CT_LOOK_MOST][2];
-	uint32_t slots[FO__CT_LOOK_MOST];
-	size_t n;
-};
-
-static bool is_due(const struct fo__bpf *bpf, uint32_t slot, uint32_t now_s)
+static struct fo__ct_kept *living(void *table, uint32_t slot)
 {
-	const struct fo__bpf_slot *flow = &bpf->slots[slot];
-	struct fo__ct_kept *kept = &bpf->care->kept[slot];
+	const struct fo__bpf *bpf = table;
 
-	if (flow->life != FO__BPF_LIVE || kept->known == FO__CT_NOT)
-		return false;
-	if (bpf->care->rechecking)
-		return true;
-	return fo__ct_is_due(
-		kept,
-		(uint8_t)(flow->family == FO_FAMILY_IPV4 ? flow->key[0].v4.where : flow->key[0].v6.where),
-		(uint32_t)(flow->packets[0] + flow->packets[1]), now_s);
+	return bpf->slots[slot].life == FO__BPF_LIVE ? &bpf->care->kept[slot] : NULL;
 }
 
-static void collect(struct fo__bpf *bpf, struct looking *looking)
+static void traffic(void *table, uint32_t slot, uint8_t *proto, uint32_t *packets)
 {
-	struct fo__bpf_care *care = bpf->care;
-	uint32_t high = bpf->slots_high, now_s = fo__ct_now_s();
-	uint32_t end = high - care->at < SLICE_SLOTS ? high : care->at + SLICE_SLOTS;
+	const struct fo__bpf_slot *flow = &((const struct fo__bpf *)table)->slots[slot];
 
-	for (; care->at < end && looking->n < FO__CT_LOOK_MOST; care->at++) {
-		struct fo_tuple *tuple = looking->tuples[looking->n];
-
-		if (!is_due(bpf, care->at, now_s))
-			continue;
-		for (unsigned int dir = 0; dir < 2; dir++)
-			fo__bpf_read_tuple(bpf->slots[care->at].family, &bpf->slots[care->at].key[dir],
-					   &tuple[dir]);
-		looking->slots[looking->n] = care->at;
-		looking->looks[looking->n++] =
-			(struct fo__ct_look){.kept = &care->kept[care->at], .tuple = tuple};
-	}
+	*proto = (uint8_t)(flow->family == FO_FAMILY_IPV4 ? flow->key[0].v4.where : flow->key[0].v6.where);
+	*packets = (uint32_t)(flow->packets[0] + flow->packets[1]);
 }
 
-static void conclude(struct fo__bpf *bpf, const struct looking *looking)
+static void tuples(void *table, uint32_t slot, struct fo_tuple tuple[2])
 {
-	for (size_t i = 0; i < looking->n; i++) {
-		const struct fo__ct_look *look = &looking->looks[i];
-		uint32_t slot = looking->slots[i];
+	const struct fo__bpf_slot *flow = &((const struct fo__bpf *)table)->slots[slot];
 
-		if (look->end)
-			fo__bpf_flow_end(bpf, slot, look->end);
-		else if (look->closing)
-			bpf->ops->closing(bpf->host, bpf->slots[slot].cookie, look->closing);
-	}
+	for (unsigned int dir = 0; dir < 2; dir++)
+		fo__bpf_read_tuple(flow->family, &flow->key[dir], &tuple[dir]);
 }
 
-static void begin_pass(struct fo__bpf *bpf)
+static void conclude(void *table, uint32_t slot, const struct fo__ct_look *look)
 {
-	struct fo__bpf_care *care = bpf->care;
+	struct fo__bpf *bpf = table;
 
-	care->at = 0;
-	care->passing = true;
-	care->rechecking = care->ct.recheck;
-	care->ct.recheck = 0;
-	/* After a look at policies, at once one at entries. */
-	care->next_pass_ms = care->rechecking ? 0 : bpf->ops->now_ms(bpf->host) + PASS_MS;
-}
-
-/* One exchange, and one more for what it is to change. */
-static void slice(struct fo__bpf *bpf)
-{
-	struct fo__bpf_care *care = bpf->care;
-	struct looking looking;
-
-	looking.n = 0;
-	collect(bpf, &looking);
-	if (care->rechecking)
-		fo__ct_recheck(&care->ct, looking.looks, looking.n);
-	else
-		fo__ct_look_after(&care->ct, looking.looks, looking.n);
-	conclude(bpf, &looking);
-	care->passing = care->at < bpf->slots_high;
+	if (look->end)
+		fo__bpf_flow_end(bpf, slot, look->end);
+	else if (look->closing)
+		bpf->ops->closing(bpf->host, bpf->slots[slot].cookie, look->closing);
 }
 
 bool fo__bpf_care_poll(struct fo__bpf *bpf, uint64_t until_us)
 {
-	struct fo__bpf_care *care = bpf->care;
+	const struct fo__ct_flows flows = {bpf, bpf->slots_high, living, traffic, tuples, conclude};
+	bool more;
 
-	if (!care)
+	if (!bpf->care || !fo__ct_care_due(&bpf->care->ct, bpf->ops->now_ms(bpf->host)))
 		return false;
-	if (fo__ipsec_changed(&care->ct.ipsec))
-		care->ct.recheck = 1;
-	if (!care->passing && !care->ct.recheck && bpf->ops->now_ms(bpf->host) < care->next_pass_ms)
-		return false;
-	if (!care->passing)
-		begin_pass(bpf);
 	do
-		slice(bpf);
-	while (care->passing && fo__bpf_now_us() < until_us);
-	return care->passing;
+		more = fo__ct_care_slice(&bpf->care->ct, &flows);
+	while (more && fo__bpf_now_us() < until_us);
+	return more;
 }

@@ -30,9 +30,6 @@ void fo__bpf_key_explain(void *priv, const struct fo_key *key, char *text, size_
 
 struct fo__bpf_care {
 	struct fo__ct_kept *kept; /* by slot */
-	uint32_t at;		  /* slots below it were looked at in this pass */
-	bool passing, rechecking; /* rechecking: for policies of IPsec, all flows */
-	uint64_t next_pass_ms;
 	struct fo__ct_care ct;
 };
 
