@@ -16,16 +16,9 @@ int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char
 {
 	va_list args;
 
-	if (!err)
-		return code;
-	memset(err, 0, sizeof(*err));
-	err->code = code;
-	err->reason = (uint16_t)reason;
-	err->stage = FO_STAGE_INSTALL;
-	err->backend_errno = errno_;
-	snprintf(err->field, sizeof(err->field), "%s", field ? field : "");
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	(void)fo__nl_vrefuse(err, code, (enum fo_reason)reason, FO_STAGE_INSTALL, errno_, field, format,
+			     args);
 	va_end(args);
 	return code;
 }
