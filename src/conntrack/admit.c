@@ -12,11 +12,12 @@ _Static_assert(FO__CT_ADMIT_MOST <= FO__IPSEC_MOST, "one handful");
 
 /* ---- Open and close ---- */
 
-int fo__ct_care_open(struct fo__ct_care *care, int netns_fd, struct fo_error *err)
+int fo__ct_care_open(struct fo__ct_care *care, int netns_fd, const char *otherwise, struct fo_error *err)
 {
 	int rc;
 
 	memset(care, 0, offsetof(struct fo__ct_care, tx));
+	care->otherwise = otherwise;
 	care->ask.fd = care->ipsec.dump.fd = care->ipsec.notices.fd = -1;
 	rc = fo__nl_open(&care->ask, NETLINK_NETFILTER, netns_fd, care->rx, sizeof(care->rx), err);
 	if (rc == -EPROTONOSUPPORT)
@@ -42,6 +43,7 @@ void fo__ct_care_close(struct fo__ct_care *care)
 /* ---- Admission ---- */
 
 struct admission {
+	struct fo__ct_care *care;
 	const struct fo_backend_flow *flows;
 	struct fo__ct_kept *kept;
 	int *results;
@@ -102,12 +104,14 @@ static void wish(struct admission *admission, size_t i, const struct fo__ct_entr
 		admission->wishing[admission->n_wishes++] = i;
 }
 
-static int unanswered(int error, struct fo_error *err)
+static int unanswered(const struct fo__ct_care *care, int error, struct fo_error *err)
 {
 	if (error == ENOENT)
-		return refuse(err, -EOPNOTSUPP, FO_R_NOT_ESTABLISHED, error, "tuple[0]",
-			      "conntrack has no entry of this connection: add it while the kernel tracks it, "
-			      "or create the table without conntrack");
+		return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_NOT_ESTABLISHED, FO_STAGE_RESOLVE, error,
+				     "tuple[0]",
+				     "conntrack has no entry of this connection: add it while the kernel "
+				     "tracks it, or create the table %s",
+				     care->otherwise);
 	return fo__nl_refuse(err, -EIO, FO_R_BACKEND, FO_STAGE_RESOLVE, error, NULL,
 			     "conntrack could not be asked: %s", strerror(error));
 }
@@ -122,7 +126,7 @@ static void judge(void *arg, size_t i, const struct fo__ct_entry *entry, int err
 	if (admission->results[i])
 		return;
 	if (!entry)
-		code = unanswered(error, err);
+		code = unanswered(admission->care, error, err);
 	else if (!fo__ct_carries(entry, tuple, &reversed))
 		code = fo__ct_contradicts(entry, tuple, err);
 	else
@@ -134,8 +138,9 @@ static void judge(void *arg, size_t i, const struct fo__ct_entry *entry, int err
 	admission->results[i] = code;
 }
 
-static void make_wishes(struct fo__ct_care *care, struct admission *admission)
+static void make_wishes(struct admission *admission)
 {
+	struct fo__ct_care *care = admission->care;
 	int errors[FO__CT_ADMIT_MOST];
 
 	if (!admission->n_wishes)
@@ -147,7 +152,7 @@ static void make_wishes(struct fo__ct_care *care, struct admission *admission)
 		if (!errors[w])
 			continue;
 		admission->kept[i].known = FO__CT_NOT;
-		admission->results[i] = unanswered(errors[w], &admission->errs[i]);
+		admission->results[i] = unanswered(care, errors[w], &admission->errs[i]);
 	}
 }
 
@@ -180,14 +185,17 @@ static void check_ipsec(struct fo__ct_care *care, const struct fo_backend_flow *
 void fo__ct_admit(struct fo__ct_care *care, const struct fo_backend_flow *flows, struct fo__ct_kept *kept,
 		  size_t n, int *results, struct fo_error *errs)
 {
-	struct admission admission = {.flows = flows, .kept = kept, .results = results, .errs = errs};
+	struct admission admission = {
+		.care = care, .flows = flows, .kept = kept, .results = results, .errs = errs};
 	struct fo__ct_key keys[FO__CT_ADMIT_MOST];
 
 	check_ipsec(care, flows, n, results, errs);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		keys[i] = (struct fo__ct_key){&flows[i].flow->tuple[0], flows[i].flow->scope};
+		kept[i].known = FO__CT_NOT;
+	}
 	(void)fo__ct_get(&care->ask, care->tx, keys, n, judge, &admission);
-	make_wishes(care, &admission);
+	make_wishes(&admission);
 }
 
 /* Its time stays longer until its next packet. */

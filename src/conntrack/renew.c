@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* renew.c - that conntrack does not forget the connections of living flows, and that these do not outlive it. See admit.h.
  *
- * An entry that is gone, or another's, ends its flow, and so does an IPsec policy that came later. What an earlier process
- * left is compared as at an add.
+ * Once a second a pass over all flows begins. An entry that is gone, or another's, ends its flow, and so does an IPsec policy
+ * that came later. What an earlier process left is compared as at an add.
  */
 #include "conntrack/admit.h"
 
@@ -18,6 +18,11 @@
 #define MARGIN_S 60u
 /* What a flow that never idles is given anew at each look. */
 #define NEVER_S 600u
+
+/* Slots passed over, and entries asked for, in one slice. */
+#define SLICE_SLOTS 4096u
+#define LOOKS_MOST  32u
+#define PASS_MS	    1000u
 
 uint32_t fo__ct_now_s(void)
 {
@@ -51,33 +56,29 @@ void fo__ct_retime(struct fo__ct_kept *kept, uint32_t timeout_ms)
 	kept->packets--;
 }
 
-int fo__ct_is_due(struct fo__ct_kept *kept, uint8_t proto, uint32_t packets)
+void fo__ct_adopt(struct fo__ct_care *care, struct fo__ct_kept *kept, uint32_t timeout_ms)
 {
-	uint32_t now = fo__ct_now_s();
-
-	if (kept->known == FO__CT_NOT)
-		return 0;
-	if (kept->known == FO__CT_UNREAD)
-		return 1;
-	if ((int32_t)(now - kept->due_s) < 0 || (packets == kept->packets && kept->timeout_s != UINT32_MAX))
-		return 0;
-	kept->packets = packets;
-	kept->due_s = now + fo__ct_look_s(proto);
-	return 1;
+	*kept = (struct fo__ct_kept){
+		.timeout_s = fo__ct_idle_s(timeout_ms), .due_s = fo__ct_now_s(), .known = FO__CT_UNREAD};
+	/* Policies may have come meanwhile. */
+	care->recheck = 1;
 }
 
 /* ---- Looking ---- */
 
 struct looking {
-	struct fo__ct_look *looks;
-	struct fo__ct_wish wishes[FO__CT_LOOK_MOST];
+	struct fo__ct_look looks[LOOKS_MOST];
+	struct fo_tuple tuples[LOOKS_MOST][2];
+	uint32_t slots[LOOKS_MOST];
+	size_t n;
+	struct fo__ct_wish wishes[LOOKS_MOST];
 	size_t n_wishes;
 };
 
 /* What becomes of a flow whose entry is this one, or that has none; FO_R_NONE: it goes on. */
-static enum fo_reason judge(struct fo__ct_look *look, const struct fo__ct_entry *entry, int error)
+static enum fo_reason judge(struct fo__ct_kept *kept, const struct fo_tuple *tuple,
+			    const struct fo__ct_entry *entry, int error)
 {
-	struct fo__ct_kept *kept = look->kept;
 	struct fo_error why;
 	int reversed;
 
@@ -88,7 +89,7 @@ static enum fo_reason judge(struct fo__ct_look *look, const struct fo__ct_entry 
 		return FO_R_LOST;
 	if (kept->known == FO__CT_KNOWN)
 		return entry->id == kept->id ? FO_R_NONE : FO_R_LOST;
-	if (!fo__ct_carries(entry, look->tuple, &reversed))
+	if (!fo__ct_carries(entry, tuple, &reversed))
 		return FO_R_LOST;
 	if (!fo__ct_closing(entry) && fo__ct_fits(entry, &why))
 		return FO_R_FALLBACK;
@@ -101,10 +102,11 @@ static void looked(void *arg, size_t i, const struct fo__ct_entry *entry, int er
 {
 	struct looking *looking = arg;
 	struct fo__ct_look *look = &looking->looks[i];
-	struct fo__ct_wish wish = {.key = {look->tuple, look->kept->zone}};
+	const struct fo_tuple *tuple = looking->tuples[i];
+	struct fo__ct_wish wish = {.key = {tuple, look->kept->zone}};
 	uint32_t enough_s = fo__ct_enough_s(look->kept);
 
-	look->end = (uint8_t)judge(look, entry, error);
+	look->end = (uint8_t)judge(look->kept, tuple, entry, error);
 	if (look->end || !entry)
 		return;
 	look->closing = (uint8_t)fo__ct_closing(entry);
@@ -115,25 +117,24 @@ static void looked(void *arg, size_t i, const struct fo__ct_entry *entry, int er
 		wish.timeout_s = enough_s;
 	}
 	/* Somebody else's change, or an earlier process was killed before its own. */
-	if (look->tuple[0].proto == IPPROTO_TCP && !entry->liberal)
+	if (tuple[0].proto == IPPROTO_TCP && !entry->liberal)
 		wish.bits |= FO__CT_BE_LIBERAL;
 	if (wish.bits)
 		looking->wishes[looking->n_wishes++] = wish;
 }
 
-void fo__ct_look_after(struct fo__ct_care *care, struct fo__ct_look *looks, size_t n)
+static void look_after(struct fo__ct_care *care, struct looking *looking)
 {
-	struct looking looking = {.looks = looks};
-	struct fo__ct_key keys[FO__CT_LOOK_MOST];
-	int errors[FO__CT_LOOK_MOST];
+	struct fo__ct_key keys[LOOKS_MOST];
+	int errors[LOOKS_MOST];
 
-	for (size_t i = 0; i < n; i++)
-		keys[i] = (struct fo__ct_key){looks[i].tuple, looks[i].kept->zone};
-	if (n)
-		(void)fo__ct_get(&care->ask, care->tx, keys, n, looked, &looking);
+	for (size_t i = 0; i < looking->n; i++)
+		keys[i] = (struct fo__ct_key){looking->tuples[i], looking->looks[i].kept->zone};
+	if (looking->n)
+		(void)fo__ct_get(&care->ask, care->tx, keys, looking->n, looked, looking);
 	/* One that went meanwhile is found at the next look. */
-	if (looking.n_wishes)
-		(void)fo__ct_change(&care->ask, care->tx, looking.wishes, looking.n_wishes, errors);
+	if (looking->n_wishes)
+		(void)fo__ct_change(&care->ask, care->tx, looking->wishes, looking->n_wishes, errors);
 }
 
 /* What arrives as tuple leaves as the mirror of the other direction. */
@@ -149,21 +150,92 @@ static void leaves(const struct fo_tuple *tuple, const struct fo_tuple *other, s
 	out->dport_be = other->sport_be;
 }
 
-void fo__ct_recheck(struct fo__ct_care *care, struct fo__ct_look *looks, size_t n)
+/* Policies have changed: what they meet now is handed back. */
+static void recheck(struct fo__ct_care *care, struct looking *looking)
 {
-	struct fo_tuple out[FO__CT_LOOK_MOST][2];
-	struct fo__ipsec_flow flows[FO__CT_LOOK_MOST];
-	uint8_t met[FO__CT_LOOK_MOST];
+	struct fo_tuple out[LOOKS_MOST][2];
+	struct fo__ipsec_flow flows[LOOKS_MOST];
+	uint8_t met[LOOKS_MOST];
 
-	if (!n)
-		return;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < looking->n; i++) {
+		const struct fo_tuple *tuple = looking->tuples[i];
+
 		for (unsigned int dir = 0; dir < 2; dir++)
-			leaves(&looks[i].tuple[dir], &looks[i].tuple[1 - dir], &out[i][dir]);
-		flows[i] = (struct fo__ipsec_flow){looks[i].tuple, out[i]};
+			leaves(&tuple[dir], &tuple[1 - dir], &out[i][dir]);
+		flows[i] = (struct fo__ipsec_flow){tuple, out[i]};
 	}
-	if (fo__ipsec_judge(&care->ipsec, flows, n, met))
-		memset(met, 1, n); /* not known: the slow path knows */
-	for (size_t i = 0; i < n; i++)
-		looks[i].end = met[i] ? FO_R_FALLBACK : FO_R_NONE;
+	if (looking->n && fo__ipsec_judge(&care->ipsec, flows, looking->n, met))
+		memset(met, 1, looking->n); /* not known: the slow path knows */
+	for (size_t i = 0; i < looking->n; i++)
+		looking->looks[i].end = met[i] ? FO_R_FALLBACK : FO_R_NONE;
+}
+
+/* ---- Passes ---- */
+
+static int is_due(const struct fo__ct_flows *flows, uint32_t slot, struct fo__ct_kept *kept, uint32_t now_s)
+{
+	uint32_t packets;
+	uint8_t proto;
+
+	if (kept->known == FO__CT_UNREAD)
+		return 1;
+	if ((int32_t)(now_s - kept->due_s) < 0)
+		return 0;
+	flows->traffic(flows->table, slot, &proto, &packets);
+	if (packets == kept->packets && kept->timeout_s != UINT32_MAX)
+		return 0;
+	kept->packets = packets;
+	kept->due_s = now_s + fo__ct_look_s(proto);
+	return 1;
+}
+
+static void collect(struct fo__ct_care *care, const struct fo__ct_flows *flows, struct looking *looking)
+{
+	uint32_t high = flows->slots_end, now_s = fo__ct_now_s();
+	uint32_t end = high - care->at < SLICE_SLOTS ? high : care->at + SLICE_SLOTS;
+
+	for (; care->at < end && looking->n < LOOKS_MOST; care->at++) {
+		struct fo__ct_kept *kept = flows->living(flows->table, care->at);
+
+		if (!kept || kept->known == FO__CT_NOT ||
+		    (!care->rechecking && !is_due(flows, care->at, kept, now_s)))
+			continue;
+		flows->tuples(flows->table, care->at, looking->tuples[looking->n]);
+		looking->slots[looking->n] = care->at;
+		looking->looks[looking->n++] = (struct fo__ct_look){.kept = kept};
+	}
+}
+
+int fo__ct_care_due(struct fo__ct_care *care, uint64_t now_ms)
+{
+	if (fo__ipsec_changed(&care->ipsec))
+		care->recheck = 1;
+	if (care->passing)
+		return 1;
+	if (!care->recheck && now_ms < care->next_pass_ms)
+		return 0;
+	care->at = 0;
+	care->passing = 1;
+	care->rechecking = care->recheck;
+	care->recheck = 0;
+	/* After a look at policies, at once one at entries. */
+	care->next_pass_ms = care->rechecking ? 0 : now_ms + PASS_MS;
+	return 1;
+}
+
+/* One exchange, and one more for what it is to change. */
+int fo__ct_care_slice(struct fo__ct_care *care, const struct fo__ct_flows *flows)
+{
+	struct looking looking;
+
+	looking.n = looking.n_wishes = 0;
+	collect(care, flows, &looking);
+	if (care->rechecking)
+		recheck(care, &looking);
+	else
+		look_after(care, &looking);
+	for (size_t i = 0; i < looking.n; i++)
+		flows->conclude(flows->table, looking.slots[i], &looking.looks[i]);
+	care->passing = care->at < flows->slots_end;
+	return care->passing;
 }

@@ -8,6 +8,9 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
+/* Datagrams of notices read in one poll. */
+#define DATAGRAMS_MOST 256u
+
 static int read_kind(const struct nlattr *nest, struct fo__link *out)
 {
 	const struct nlattr *info[IFLA_INFO_MAX + 1];
@@ -92,4 +95,41 @@ int fo__link_get(struct fo__nl *nl, uint32_t index, struct fo__link *out)
 int fo__link_works(const struct fo__link *link)
 {
 	return (link->flags & IFF_UP) && (link->flags & IFF_RUNNING);
+}
+
+/* ---- Notices ---- */
+
+struct hearing {
+	const uint8_t *first;
+	size_t stride;
+	unsigned int n;
+	uint64_t devices;
+};
+
+static int heard(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
+{
+	struct hearing *hearing = arg;
+	struct fo__link link;
+	int rc = fo__link_read(nlh, &link);
+
+	(void)seq;
+	(void)error;
+	for (unsigned int i = 0; i < hearing->n; i++) {
+		uint32_t index;
+
+		memcpy(&index, hearing->first + i * hearing->stride, sizeof(index));
+		if (index && (rc || index == link.index))
+			hearing->devices |= UINT64_C(1) << i;
+	}
+	return 0;
+}
+
+uint64_t fo__link_notices(struct fo__nl *notices, const uint32_t *first, size_t stride, unsigned int n)
+{
+	struct hearing hearing = {.first = (const uint8_t *)first, .stride = stride, .n = n};
+	int rc = 1;
+
+	for (unsigned int i = 0; i < DATAGRAMS_MOST && rc > 0; i++)
+		rc = fo__nl_notices(notices, heard, &hearing);
+	return rc < 0 ? UINT64_MAX : hearing.devices;
 }

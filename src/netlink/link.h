@@ -25,4 +25,10 @@ int fo__link_get(struct fo__nl *nl, uint32_t index, struct fo__link *out);
 /* Up, and with a carrier as far as the device knows one. */
 int fo__link_works(const struct fo__link *link);
 
+#define FO__LINK_NOTICES_MOST 64u
+/* fo__link_notices - take what a socket in RTNLGRP_LINK has heard, as much as one poll should.
+ * @first: index of the first device, 0: none; the others follow at this stride, n of them, FO__LINK_NOTICES_MOST at most.
+ * Returns a bit for each that is to be asked for how it is: a notice says only that it is time to. All, where some were lost. */
+uint64_t fo__link_notices(struct fo__nl *notices, const uint32_t *first, size_t stride, unsigned int n);
+
 #endif

@@ -11,6 +11,7 @@
 #define FO_NETLINK_NETLINK_H
 
 #include <libmnl/libmnl.h>
+#include <stdarg.h>
 
 #include "flowoffload.h"
 
@@ -133,14 +134,16 @@ int fo__nl_notices(struct fo__nl *nl, fo__nl_cb cb, void *arg);
 /* ---- Errors (refusal.c) ---- */
 
 #if defined(__GNUC__)
-#define FO__NL_PRINTF __attribute__((format(printf, 7, 8)))
+#define FO__NL_PRINTF(first_arg) __attribute__((format(printf, 7, first_arg)))
 #else
-#define FO__NL_PRINTF
+#define FO__NL_PRINTF(first_arg)
 #endif
 
 /* Fill in err, which may be NULL, and hand code back. backend_errno: > 0, or 0. */
 int fo__nl_refuse(struct fo_error *err, int code, enum fo_reason reason, enum fo_stage stage,
-		  int backend_errno, const char *field, const char *fmt, ...) FO__NL_PRINTF;
+		  int backend_errno, const char *field, const char *fmt, ...) FO__NL_PRINTF(8);
+int fo__nl_vrefuse(struct fo_error *err, int code, enum fo_reason reason, enum fo_stage stage,
+		   int backend_errno, const char *field, const char *fmt, va_list args) FO__NL_PRINTF(0);
 /* What the kernel refused, as an error: the reason by errno, the kernel's words after what. Returns code. */
 int fo__nl_refused(struct fo_error *err, int code, enum fo_stage stage, const struct fo__nl_answer *answer,
 		   const char *what);

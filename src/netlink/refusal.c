@@ -3,14 +3,12 @@
 #include "netlink/netlink.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 
-int fo__nl_refuse(struct fo_error *err, int code, enum fo_reason reason, enum fo_stage stage,
-		  int backend_errno, const char *field, const char *fmt, ...)
+int fo__nl_vrefuse(struct fo_error *err, int code, enum fo_reason reason, enum fo_stage stage,
+		   int backend_errno, const char *field, const char *fmt, va_list args)
 {
 	struct fo_error made;
-	va_list args;
 
 	if (!err)
 		return code;
@@ -21,11 +19,20 @@ int fo__nl_refuse(struct fo_error *err, int code, enum fo_reason reason, enum fo
 	made.backend_errno = backend_errno;
 	if (field)
 		(void)snprintf(made.field, sizeof(made.field), "%s", field);
-	va_start(args, fmt);
 	(void)vsnprintf(made.text, sizeof(made.text), fmt, args);
-	va_end(args);
 	/* Last: the arguments may lie in *err. */
 	*err = made;
+	return code;
+}
+
+int fo__nl_refuse(struct fo_error *err, int code, enum fo_reason reason, enum fo_stage stage,
+		  int backend_errno, const char *field, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	(void)fo__nl_vrefuse(err, code, reason, stage, backend_errno, field, fmt, args);
+	va_end(args);
 	return code;
 }
 

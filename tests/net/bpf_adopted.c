@@ -4,12 +4,10 @@
  *   forgotten   an entry of conntrack that is gone, or another connection's, ends the adopted flow; the others' time is renewed
  *   cut off     a port that went down while nobody was there ends all flows over it, and no packet is lost
  *
- * The router is that of the conformance rigs (tests/conformance/rig_net.h), the owners are those of bpf_persist.c. Needs
- * root, and conntrack(8) and nsenter(1).
+ * Needs root, and conntrack(8) and nsenter(1).
  */
 #define _GNU_SOURCE
 #include "bpf_owner.h"
-#include "rig_net.h"
 
 #include <net/if.h>
 #include <poll.h>
@@ -20,8 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 30000
-#define LOOP_MS	    20
+#define LOOP_MS 20
 
 /* How conntrack(8) names a flow. */
 static const char *const entry[FLOWS] = {
@@ -31,7 +28,6 @@ static const char *const entry[FLOWS] = {
 };
 
 static unsigned int told[FLOWS]; /* reason of the event */
-static struct net *net;
 
 /* In the router. -1, or the first number that it prints behind the word. */
 static int ask_conntrack(const char *word, const char *format, ...)
@@ -58,19 +54,9 @@ static int ask_conntrack(const char *word, const char *format, ...)
 	return number;
 }
 
-static int is_forwarded(unsigned int n)
+static int goes_on(unsigned int n)
 {
-	static struct packet_frame frame;
-	struct packet_spec spec;
-	struct rig_packet packet = {.frame = frame.bytes, .in_port = PORT_IN};
-
-	packet_spec_init(&spec, &flows[n].tuple[0], &adj[0]);
-	packet_build(&spec, &frame);
-	packet.length = frame.length;
-	if (net_carry(net, &packet))
-		fail("the rig", net->why);
-	check(net->tapped + (int)net->n_out == 1, "no packet is lost, or there twice");
-	return net->n_out == 1;
+	return is_forwarded(&flows[n], &adj[0]);
 }
 
 static void hear(void *ctx, const struct fo_event *event)
@@ -82,13 +68,8 @@ static void hear(void *ctx, const struct fo_event *event)
 
 static struct fo_table *adopt(void)
 {
-	struct fo_table *table;
-	struct fo_error err;
-
 	memset(told, 0, sizeof(told));
-	if (fo_table_create(&options, &table, &err))
-		fail("the next table", err.text);
-	return table;
+	return open_table("the next table");
 }
 
 /* As a loop does that waits for nothing else. */
@@ -156,14 +137,14 @@ static void forgotten_connections_end(void)
 			    "-I %s -r 198.51.100.9 -q 10.1.0.99 --reply-port-src 53 --reply-port-dst 9 -t 60 "
 			    "-u SEEN_REPLY",
 			    entry[2]);
-	check(is_forwarded(0) && is_forwarded(1) && is_forwarded(2), "they go on with nobody in charge");
+	check(goes_on(0) && goes_on(1) && goes_on(2), "they go on with nobody in charge");
 	table = adopt();
-	check(is_forwarded(0) && is_forwarded(1) && is_forwarded(2), "adoption alone ends nothing");
+	check(goes_on(0) && goes_on(1) && goes_on(2), "adoption alone ends nothing");
 	poll_until(table, two_are_lost);
 	check(told[1] == FO_R_LOST && told[2] == FO_R_LOST && !told[0], "those alone are lost that are");
-	check(!is_forwarded(1) && !is_forwarded(2), "they pass to the slow path");
+	check(!goes_on(1) && !goes_on(2), "they pass to the slow path");
 	poll_until(table, time_is_renewed);
-	check(is_forwarded(0), "the third goes on");
+	check(goes_on(0), "the third goes on");
 	clear(table);
 	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	n_passed++;
@@ -195,11 +176,11 @@ static void flows_over_a_port_that_went_down_end(void)
 
 	place = "cut off";
 	leave_flows();
-	check(is_forwarded(0), "a flow forwards");
+	check(goes_on(0), "a flow forwards");
 	set_port(PORT_OUT, 0);
 	table = adopt();
 	/* Before the first poll: what would be redirected to it would be lost. */
-	check(!is_forwarded(0) && !is_forwarded(1), "its packets pass to the slow path");
+	check(!goes_on(0) && !goes_on(1), "its packets pass to the slow path");
 	poll_until(table, all_are_told);
 	for (unsigned int n = 0; n < FLOWS; n++)
 		check(told[n] == FO_R_EGRESS_DOWN, "flows end because it is down");
@@ -210,27 +191,14 @@ static void flows_over_a_port_that_went_down_end(void)
 
 int main(void)
 {
-	char why[200] = "";
-	void *state;
-
-	describe();
 	if (system("command -v conntrack >/dev/null && command -v nsenter >/dev/null")) {
 		printf("bpf-adopted: skipped, no conntrack, or no nsenter\n0 passed, 0 failed, 1 skipped\n");
 		return 77;
 	}
-	if (net_open_bare(&state, &options, "bpf", why, sizeof(why))) {
-		printf("bpf-adopted: skipped, %s\n0 passed, 0 failed, 1 skipped\n", why);
-		return 77;
-	}
-	net = state;
-	open_bpffs();
-	atexit(close_bpffs);
-	options.clock_ms = NULL;
-	options.flags |= FO_TABLE_PERSIST;
-	own.attach = FO_BPF_ATTACH_TC;
+	open_owners("bpf-adopted");
 	forgotten_connections_end();
 	flows_over_a_port_that_went_down_end();
-	net_close(state);
+	close_router();
 	printf("%u passed, 0 failed, 0 skipped\n", n_passed);
 	return 0;
 }

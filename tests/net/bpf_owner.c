@@ -13,56 +13,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct fo_bpf_options own;
-static struct fo_port ports[2];
-struct fo_adj adj[2];
 struct fo_flow flows[FLOWS];
-struct fo_table_options options;
 char mount_point[64], folder[96];
-const char *place = "start";
-unsigned int n_passed;
-
-void fail(const char *what, const char *detail)
-{
-	fprintf(stderr, "%s: %s: %s\n", place, what, detail);
-	printf("%u passed, 1 failed, 0 skipped\n", n_passed);
-	exit(1);
-}
-
-void check(int holds, const char *what)
-{
-	if (!holds)
-		fail(what, "does not hold");
-}
-
-void check_error(const char *what, int code, int want, const struct fo_error *err, const char *word)
-{
-	if (code != want || !strstr(err->text, word))
-		fail(what, code ? err->text : "was taken");
-}
 
 /* ---- what there is ---- */
 
-static void describe_flow(unsigned int n)
+static void describe_owned(unsigned int n)
 {
-	static const uint8_t v4[2][4] = {{10, 1, 0, 7}, {198, 51, 100, 9}};
 	struct fo_flow *flow = &flows[n];
 
-	FO_INIT(flow);
-	for (unsigned int i = 0; i < 2; i++) {
-		struct fo_tuple *tuple = &flow->tuple[i];
-
-		tuple->proto = 17;
-		tuple->family = n == 1 ? FO_FAMILY_IPV6 : FO_FAMILY_IPV4;
-		if (n == 1) {
-			memcpy(tuple->src, (uint8_t[4]){0x20, 1, 0xd, (uint8_t)(0xb0 + i)}, 4);
-			memcpy(tuple->dst, (uint8_t[4]){0x20, 1, 0xd, (uint8_t)(0xb1 - i)}, 4);
-		} else {
-			memcpy(tuple->src, v4[i], 4);
-			memcpy(tuple->dst, v4[1 - i], 4);
-		}
-		packet_put16((uint8_t *)&tuple->sport_be, (uint16_t)(i ? 53 : 4711 + n));
-		packet_put16((uint8_t *)&tuple->dport_be, (uint16_t)(i ? 4711 + n : 53));
+	describe_flow(flow, 17, (uint16_t)(4711 + n), 53);
+	for (unsigned int i = 0; n == 1 && i < 2; i++) {
+		flow->tuple[i].family = FO_FAMILY_IPV6;
+		memcpy(flow->tuple[i].src, (uint8_t[4]){0x20, 1, 0xd, (uint8_t)(0xb0 + i)}, 4);
+		memcpy(flow->tuple[i].dst, (uint8_t[4]){0x20, 1, 0xd, (uint8_t)(0xb1 - i)}, 4);
 	}
 	flow->user = UINT64_C(0x1122334455667788) + n;
 	flow->tag = 70 + n;
@@ -71,32 +35,7 @@ static void describe_flow(unsigned int n)
 	flow->dscp[0] = n == 2 ? FO_DSCP_SET(46) : FO_DSCP_KEEP;
 }
 
-void describe(void)
-{
-	for (unsigned int i = 0; i < 2; i++) {
-		FO_INIT(&ports[i]);
-		FO_INIT(&adj[i]);
-		ports[i].port = adj[i].port = i ? PORT_OUT : PORT_IN;
-		adj[i].mtu = 1500;
-		memcpy(adj[i].own_mac, (uint8_t[6]){0x02, 0xf0, 0, 0, (uint8_t)i, 1}, 6);
-		memcpy(adj[i].peer_mac, (uint8_t[6]){0x02, 0xf0, 0, 0, (uint8_t)i, 2}, 6);
-	}
-	/* Numbers of ingresses are to be restored as well. */
-	adj[1].n_encaps = 1;
-	adj[1].encap[0].kind = FO_ENCAP_8021Q;
-	adj[1].encap[0].id = 7;
-	for (unsigned int i = 0; i < FLOWS; i++)
-		describe_flow(i);
-	FO_INIT(&own);
-	own.conntrack = FO_BPF_CONNTRACK_OFF;
-	FO_INIT(&options);
-	options.ports = ports;
-	options.n_ports = 2;
-	options.capacity = 16;
-	options.backend_options = &own;
-}
-
-void open_bpffs(void)
+static void open_bpffs(void)
 {
 	snprintf(mount_point, sizeof(mount_point), "/tmp/fo-bpf-persist-XXXXXX");
 	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
@@ -106,10 +45,25 @@ void open_bpffs(void)
 	own.pins = folder;
 }
 
-void close_bpffs(void)
+static void close_bpffs(void)
 {
 	(void)umount2(mount_point, MNT_DETACH);
 	(void)rmdir(mount_point);
+}
+
+void open_owners(const char *test)
+{
+	describe();
+	/* Numbers of ingresses are to be restored as well. */
+	adj[1].n_encaps = 1;
+	adj[1].encap[0].kind = FO_ENCAP_8021Q;
+	adj[1].encap[0].id = 7;
+	for (unsigned int i = 0; i < FLOWS; i++)
+		describe_owned(i);
+	open_router(test);
+	open_bpffs();
+	atexit(close_bpffs);
+	options.flags |= FO_TABLE_PERSIST;
 }
 
 /* ---- owners ---- */

@@ -6,12 +6,10 @@
  *   ended in order      a table leaves living flows, and nothing at all without any
  *   refused             a living owner, another capacity, an unknown layout, foreign content, no BPF file system
  *
- * The router is that of the conformance rigs (tests/conformance/rig_net.h), the BPF file system one of this test's own in a
- * mount namespace. Needs root.
+ * Needs root.
  */
 #define _GNU_SOURCE
 #include "bpf_owner.h"
-#include "rig_net.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -27,31 +25,13 @@
 
 #define OWNERS 5u
 /* Packets that each owner sees at least. */
-#define PACKETS	    300u
-#define PATIENCE_MS 30000
+#define PACKETS 300u
 
 /* ---- packets ---- */
 
-static void build(unsigned int n, struct packet_frame *frame)
+static int goes_on(unsigned int n)
 {
-	struct packet_spec spec;
-
-	packet_spec_init(&spec, &flows[n].tuple[0], &adj[0]);
-	packet_build(&spec, frame);
-}
-
-static int is_forwarded(struct net *net, unsigned int n)
-{
-	static struct packet_frame frame;
-	struct rig_packet packet = {.frame = frame.bytes, .in_port = PORT_IN};
-
-	build(n, &frame);
-	packet.length = frame.length;
-	if (net_carry(net, &packet))
-		fail("the rig", net->why);
-	if (net->tapped + (int)net->n_out != 1)
-		fail("a packet", "it was lost, or there were two of it");
-	return net->n_out == 1;
+	return is_forwarded(&flows[n], &adj[0]);
 }
 
 /* One packet after the other, as fast as they go, by a process of its own. */
@@ -72,11 +52,13 @@ static uint64_t drain(int fd, int wait_ms)
 	return n;
 }
 
-static void send_load(const struct net *net, struct load *load)
+static void send_load(struct load *load)
 {
-	struct packet_frame frame;
+	static struct packet_frame frame;
+	struct packet_spec spec;
 
-	build(0, &frame);
+	packet_spec_init(&spec, &flows[0].tuple[0], &adj[0]);
+	packet_build(&spec, &frame);
 	while (!load->stop) {
 		if (send(net->wire[0], frame.bytes, frame.length, 0) != (ssize_t)frame.length) {
 			fprintf(stderr, "bpf-persist: %s: sending: %s\n", place, strerror(errno));
@@ -95,7 +77,7 @@ static void send_load(const struct net *net, struct load *load)
 	_exit(0);
 }
 
-static struct load *start_load(const struct net *net)
+static struct load *start_load(void)
 {
 	struct load *load =
 		mmap(NULL, sizeof(*load), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -104,7 +86,7 @@ static struct load *start_load(const struct net *net)
 	check(load != MAP_FAILED, "memory is to be had");
 	child = fork();
 	if (!child)
-		send_load(net, load);
+		send_load(load);
 	check(child > 0, "a process can be made");
 	load->child = child;
 	return load;
@@ -148,15 +130,15 @@ static void check_same(const struct report *now, const struct report *then)
 	check(!memcmp(now->adj, then->adj, sizeof(now->adj)), "adjacencies are the same");
 }
 
-static void killed_under_load_every_packet_is_forwarded(struct net *net)
+static void killed_under_load_every_packet_is_forwarded(void)
 {
 	struct report first, now;
 	struct owner owner;
 	struct load *load;
 
 	start_owner(&owner, 1, &first);
-	check(is_forwarded(net, 0), "the first owner's flow forwards");
-	load = start_load(net);
+	check(goes_on(0), "the first owner's flow forwards");
+	load = start_load();
 	for (unsigned int i = 0; i < OWNERS; i++) {
 		wait_for_packets(load);
 		kill_owner(&owner);
@@ -173,7 +155,7 @@ static void killed_under_load_every_packet_is_forwarded(struct net *net)
 	fprintf(stderr, "bpf-persist: %s: %u owners, %llu packets, all forwarded\n", place, OWNERS + 1,
 		(unsigned long long)load->sent);
 	kill_owner(&owner);
-	check(is_forwarded(net, 0) && is_forwarded(net, 1), "flows forward with nobody in charge");
+	check(goes_on(0) && goes_on(1), "flows forward with nobody in charge");
 	munmap(load, sizeof(*load));
 }
 
@@ -194,15 +176,10 @@ static void poll_until_gone(struct fo_table *table)
 
 static struct fo_table *adopt(void)
 {
-	struct fo_table *table;
-	struct fo_error err;
-
-	if (fo_table_create(&options, &table, &err))
-		fail("the next table", err.text);
-	return table;
+	return open_table("the next table");
 }
 
-static void what_was_changed_stays_changed(struct net *net)
+static void what_was_changed_stays_changed(void)
 {
 	struct fo_table *table = adopt();
 	struct fo_flow change = flows[0];
@@ -219,9 +196,9 @@ static void what_was_changed_stays_changed(struct net *net)
 	gone = then.info[2].id;
 	check(!fo_flow_del(table, gone, NULL, &err), "an adopted flow can be deleted");
 	poll_until_gone(table);
-	check(!is_forwarded(net, 2) && is_forwarded(net, 0), "it alone forwards no more");
+	check(!goes_on(2) && goes_on(0), "it alone forwards no more");
 	fo_table_destroy(table);
-	check(is_forwarded(net, 0) && is_forwarded(net, 1), "a table that is destroyed leaves its flows");
+	check(goes_on(0) && goes_on(1), "a table that is destroyed leaves its flows");
 	table = adopt();
 	look(table, &now);
 	check(now.n_flows == FLOWS - 1 && now.info[0].id == then.info[0].id,
@@ -233,11 +210,11 @@ static void what_was_changed_stays_changed(struct net *net)
 	memcpy(flows[2].adj, now.info[0].flow.adj, sizeof(flows[2].adj));
 	check(!fo_flow_add(table, &flows[2], &gone, &err) && gone != then.info[2].id,
 	      "a new flow has a handle that nobody had");
-	check(is_forwarded(net, 2), "and forwards");
+	check(goes_on(2), "and forwards");
 	fo_table_destroy(table);
 }
 
-static void without_flows_nothing_is_left(struct net *net)
+static void without_flows_nothing_is_left(void)
 {
 	struct fo_table *table = adopt();
 	struct report report = {0};
@@ -248,22 +225,12 @@ static void without_flows_nothing_is_left(struct net *net)
 	poll_until_gone(table);
 	fo_table_destroy(table);
 	check(access(folder, F_OK) && errno == ENOENT, "the folder is gone");
-	check(!is_forwarded(net, 0), "nothing forwards");
+	check(!goes_on(0), "nothing forwards");
 	own.pins = NULL;
 	options.flags &= ~FO_TABLE_PERSIST;
 	fo_table_destroy(adopt()); /* nothing is attached that would be in its way */
 	options.flags |= FO_TABLE_PERSIST;
 	own.pins = folder;
-}
-
-static int try_table(struct fo_error *err)
-{
-	struct fo_table *table;
-	int code = fo_table_create(&options, &table, err);
-
-	if (!code)
-		fo_table_destroy(table);
-	return code;
 }
 
 static void refused_with_a_living_owner_and_another_capacity(void)
@@ -326,40 +293,29 @@ static void refused_where_the_file_system_is_hidden(void)
 		fail("a hidden BPF file system", "see above");
 }
 
-static void run(struct net *net, enum fo_bpf_attach attach, const char *name)
+static void run(enum fo_bpf_attach attach, const char *name)
 {
 	place = name;
 	own.attach = attach;
-	killed_under_load_every_packet_is_forwarded(net);
-	what_was_changed_stays_changed(net);
-	without_flows_nothing_is_left(net);
+	killed_under_load_every_packet_is_forwarded();
+	what_was_changed_stays_changed();
+	without_flows_nothing_is_left();
 	n_passed += 3;
 }
 
 int main(void)
 {
-	char why[200] = "";
-	void *state;
-
-	describe();
-	if (net_open_bare(&state, &options, "bpf", why, sizeof(why))) {
-		printf("bpf-persist: skipped, %s\n0 passed, 0 failed, 1 skipped\n", why);
-		return 77;
-	}
-	open_bpffs();
-	atexit(close_bpffs);
-	options.clock_ms = NULL;
-	options.flags |= FO_TABLE_PERSIST;
-	run(state, FO_BPF_ATTACH_TC, "tc");
-	run(state, FO_BPF_ATTACH_XDP_GENERIC, "generic XDP");
-	run(state, FO_BPF_ATTACH_CLSACT, "clsact");
+	open_owners("bpf-persist");
+	run(FO_BPF_ATTACH_TC, "tc");
+	run(FO_BPF_ATTACH_XDP_GENERIC, "generic XDP");
+	run(FO_BPF_ATTACH_CLSACT, "clsact");
 	place = "refusals";
 	own.attach = FO_BPF_ATTACH_TC;
 	refused_with_a_living_owner_and_another_capacity();
 	refused_for_what_the_folder_holds();
 	refused_where_the_file_system_is_hidden();
 	n_passed += 3;
-	net_close(state);
+	close_router();
 	printf("%u passed, 0 failed, 0 skipped\n", n_passed);
 	return 0;
 }

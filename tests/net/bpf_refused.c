@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* bpf_refused.c - a table of the bpf backend that cannot be: the errno, the reason and the words; and nothing stays attached.
- *
- * The router is that of the conformance rigs (tests/conformance/rig_net.h). Needs root.
+ * Needs root.
  */
-#include "flowoffload-bpf.h"
-#include "rig_net.h"
+#include "bpf_router.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -21,58 +19,39 @@
 #define NOBODY	65534
 #define MISSING 77u
 
-static struct fo_bpf_options own;
-static struct fo_port ports[2];
-
-static void check(const char *what, int code, int want, unsigned int reason, const struct fo_error *err,
-		  const char *word)
+static void check_result(const char *what, int code, int want, unsigned int reason,
+			 const struct fo_error *err, const char *word)
 {
-	if (code == want && err->reason == reason && strstr(err->text, word))
-		return;
-	fprintf(stderr, "bpf-refused: %s: %d, should be %d; %s: %s (should say '%s')\n", what, code, want,
-		fo_reason_name(err->reason), err->text, word);
-	printf("0 passed, 1 failed, 0 skipped\n");
-	exit(1);
+	check_error(what, code, want, err, word);
+	if (err->reason != reason)
+		fail(what, fo_reason_name(err->reason));
 }
 
-static int try_table(const struct fo_table_options *options, struct fo_error *err)
-{
-	struct fo_table *table;
-	int code;
-
-	memset(err, 0, sizeof(*err));
-	code = fo_table_create(options, &table, err);
-	if (!code)
-		fo_table_destroy(table);
-	return code;
-}
-
-static void owned_device_names_its_owner(const struct fo_table_options *options)
+static void owned_device_names_its_owner(void)
 {
 	struct fo_table *first;
 	struct fo_error err;
 
 	own.attach = FO_BPF_ATTACH_XDP_GENERIC;
-	memset(&err, 0, sizeof(err));
-	check("the first table", fo_table_create(options, &first, &err), 0, 0, &err, "");
-	check("a second owner of XDP", try_table(options, &err), -EBUSY, FO_R_IN_USE, &err, "fo_xdp");
+	first = open_table("the first table");
+	check_result("a second owner of XDP", try_table(&err), -EBUSY, FO_R_IN_USE, &err, "fo_xdp");
 	fo_table_destroy(first);
-	check("after the first has gone", try_table(options, &err), 0, 0, &err, "");
+	check_result("after the first has gone", try_table(&err), 0, 0, &err, "");
 }
 
 /* The second port: the first was attached already, and must be free again. */
-static void missing_device_leaves_nothing(const struct fo_table_options *options)
+static void missing_device_leaves_nothing(void)
 {
 	struct fo_error err;
 
 	own.attach = FO_BPF_ATTACH_XDP_GENERIC;
 	ports[1].port = MISSING;
-	check("a port that is not there", try_table(options, &err), -ENODEV, FO_R_PORT, &err, "77");
+	check_result("a port that is not there", try_table(&err), -ENODEV, FO_R_PORT, &err, "77");
 	ports[1].port = 3;
-	check("the ports that are there", try_table(options, &err), 0, 0, &err, "");
+	check_result("the ports that are there", try_table(&err), 0, 0, &err, "");
 }
 
-static void without_privilege_says_which(const struct fo_table_options *options)
+static void without_privilege_says_which(void)
 {
 	struct fo_error err;
 	int status;
@@ -81,8 +60,7 @@ static void without_privilege_says_which(const struct fo_table_options *options)
 	if (!child) {
 		if (setresuid(NOBODY, NOBODY, NOBODY))
 			_exit(1);
-		check("without privilege", try_table(options, &err), -EPERM, FO_R_PERMISSION, &err,
-		      "CAP_BPF");
+		check_result("without privilege", try_table(&err), -EPERM, FO_R_PERMISSION, &err, "CAP_BPF");
 		_exit(0);
 	}
 	if (child < 0 || waitpid(child, &status, 0) != child || status) {
@@ -93,42 +71,42 @@ static void without_privilege_says_which(const struct fo_table_options *options)
 
 /* ---- options ---- */
 
-static void options_that_are_none_are_refused(const struct fo_table_options *options)
+static void options_that_are_none_are_refused(void)
 {
 	struct {
 		struct fo_bpf_options known;
 		uint64_t newer;
 	} longer;
-	struct fo_table_options other = *options;
 	struct fo_error err;
 
 	own.attach = 77;
-	check("an unknown place", try_table(options, &err), -EINVAL, FO_R_ARGUMENT, &err, "FO_BPF_ATTACH_");
+	check_result("an unknown place", try_table(&err), -EINVAL, FO_R_ARGUMENT, &err, "FO_BPF_ATTACH_");
 	own.attach = FO_BPF_ATTACH_TC;
 	own.conntrack = 77;
-	check("an unknown conntrack", try_table(options, &err), -EINVAL, FO_R_ARGUMENT, &err,
-	      "FO_BPF_CONNTRACK_");
+	check_result("an unknown conntrack", try_table(&err), -EINVAL, FO_R_ARGUMENT, &err,
+		     "FO_BPF_CONNTRACK_");
 	own.conntrack = FO_BPF_CONNTRACK_OFF;
 	memset(&longer, 0, sizeof(longer));
 	longer.known = own;
 	longer.known.size = sizeof(longer);
-	other.backend_options = &longer;
-	check("a newer caller's zero", try_table(&other, &err), 0, 0, &err, "");
+	options.backend_options = &longer;
+	check_result("a newer caller's zero", try_table(&err), 0, 0, &err, "");
 	longer.newer = 1;
-	check("a newer caller's option", try_table(&other, &err), -EINVAL, FO_R_SIZE, &err, "newer");
+	check_result("a newer caller's option", try_table(&err), -EINVAL, FO_R_SIZE, &err, "newer");
 	longer.known.size = 3;
-	check("no size", try_table(&other, &err), -EINVAL, FO_R_SIZE, &err, "FO_INIT");
+	check_result("no size", try_table(&err), -EINVAL, FO_R_SIZE, &err, "FO_INIT");
+	options.backend_options = &own;
 }
 
-static void device_without_ethernet_is_refused(const struct fo_table_options *options)
+static void device_without_ethernet_is_refused(void)
 {
 	struct fo_error err;
 
 	ports[1].port = 1; /* lo */
-	check("a port without an Ethernet header", try_table(options, &err), -EOPNOTSUPP, FO_R_UNSUPPORTED,
-	      &err, "no Ethernet header");
+	check_result("a port without an Ethernet header", try_table(&err), -EOPNOTSUPP, FO_R_UNSUPPORTED,
+		     &err, "no Ethernet header");
 	ports[1].port = 3;
-	check("the ports that have one", try_table(options, &err), 0, 0, &err, "");
+	check_result("the ports that have one", try_table(&err), 0, 0, &err, "");
 }
 
 /* ---- kernels that lack something: this one, with a filter before its system calls ---- */
@@ -180,7 +158,7 @@ static const struct lack {
 	 FO_BPF_CONNTRACK_ON, 0, 0, ""},
 };
 
-static void kernels_that_lack_something_are_told_of(const struct fo_table_options *options)
+static void kernels_that_lack_something_are_told_of(void)
 {
 	struct fo_error err;
 	int status;
@@ -194,8 +172,7 @@ static void kernels_that_lack_something_are_told_of(const struct fo_table_option
 		if (!child) {
 			if (deny(lack->call, lack->argument, lack->value, lack->error))
 				_exit(1);
-			check(lack->what, try_table(options, &err), lack->code, lack->reason, &err,
-			      lack->word);
+			check_result(lack->what, try_table(&err), lack->code, lack->reason, &err, lack->word);
 			_exit(0);
 		}
 		if (child < 0 || waitpid(child, &status, 0) != child || status)
@@ -203,9 +180,9 @@ static void kernels_that_lack_something_are_told_of(const struct fo_table_option
 		/* Nothing is left in the way of the next. */
 		own.attach = FO_BPF_ATTACH_XDP_GENERIC;
 		own.conntrack = FO_BPF_CONNTRACK_OFF;
-		check(lack->what, try_table(options, &err), 0, 0, &err, "");
+		check_result(lack->what, try_table(&err), 0, 0, &err, "");
 		own.attach = FO_BPF_ATTACH_CLSACT;
-		check(lack->what, try_table(options, &err), 0, 0, &err, "");
+		check_result(lack->what, try_table(&err), 0, 0, &err, "");
 	}
 }
 
@@ -238,111 +215,78 @@ static unsigned int fill(int map)
 
 static void add_flow(struct fo_table *table, uint16_t sport, int want, unsigned int reason, const char *word)
 {
-	static const uint8_t address[2][4] = {{10, 1, 0, 7}, {198, 51, 100, 9}};
 	struct fo_error err = {0};
-	struct fo_adj adj;
 	struct fo_flow flow;
 	fo_flow_id id;
 
-	FO_INIT(&flow);
-	for (unsigned int i = 0; i < 2; i++) {
-		FO_INIT(&adj);
-		adj.port = 2 + i;
-		adj.mtu = 1500;
-		adj.own_mac[0] = adj.peer_mac[0] = 2;
-		adj.own_mac[5] = (uint8_t)(1 + i);
-		adj.peer_mac[5] = (uint8_t)(3 + i);
-		check("an adjacency", fo_adj_add(table, &adj, &flow.adj[i], &err), 0, 0, &err, "");
-		flow.tuple[i].family = FO_FAMILY_IPV4;
-		flow.tuple[i].proto = 17;
-		memcpy(flow.tuple[i].src, address[i], 4);
-		memcpy(flow.tuple[i].dst, address[1 - i], 4);
-		packet_put16((uint8_t *)&flow.tuple[i].sport_be, i ? 53 : sport);
-		packet_put16((uint8_t *)&flow.tuple[i].dport_be, i ? sport : 53);
-	}
-	check("a flow", fo_flow_add(table, &flow, &id, &err), want, reason, &err, word);
+	describe_flow(&flow, 17, sport, 53);
+	add_sides(table, flow.adj);
+	check_result("a flow", fo_flow_add(table, &flow, &id, &err), want, reason, &err, word);
 }
 
 /* Room for one direction: it must not stay there alone. */
-static void full_map_takes_both_or_none(const struct fo_table_options *options)
+static void full_map_takes_both_or_none(void)
 {
 	struct fo_table *table;
-	struct fo_error err = {0};
 	uint8_t key[16] = {0};
 	uint32_t one = 1, two = 2;
 	int map;
 
 	own.attach = FO_BPF_ATTACH_TC;
-	check("a table", fo_table_create(options, &table, &err), 0, 0, &err, "");
+	table = open_table("a table");
 	map = map_of_this_process("flows4");
-	check("filling", fill(map) > 16 ? 0 : -1, 0, 0, &err, "");
+	check(fill(map) > 16, "a map can be filled");
 	add_flow(table, 1000, -ENOSPC, FO_R_FULL, "map is full");
 	memcpy(key, &one, sizeof(one));
-	check("room for one", bpf_map_delete_elem(map, key), 0, 0, &err, "");
+	check(!bpf_map_delete_elem(map, key), "there is room for one");
 	add_flow(table, 1001, -ENOSPC, FO_R_FULL, "map is full");
 	/* The room is still there, and with another both fit. */
 	memcpy(key, &two, sizeof(two));
-	check("room for two", bpf_map_delete_elem(map, key), 0, 0, &err, "");
+	check(!bpf_map_delete_elem(map, key), "there is room for two");
 	add_flow(table, 1002, 0, 0, "");
 	fo_table_destroy(table);
 }
 
 /* The table's namespace is another than this process's, and given by its descriptor. */
-static int conntrack_of_the_tables_namespace_is_asked(const struct fo_table_options *options, int netns)
+static void conntrack_of_the_tables_namespace_is_asked(void)
 {
 	struct fo_table *table;
-	struct fo_error err = {0};
 	char command[256];
 
 	own.attach = FO_BPF_ATTACH_TC;
 	own.conntrack = FO_BPF_CONNTRACK_ON;
-	check("a table", fo_table_create(options, &table, &err), 0, 0, &err, "");
+	table = open_table("a table");
 	add_flow(table, 1000, -EOPNOTSUPP, FO_R_NOT_ESTABLISHED, "no entry");
+	add_flow(table, 1000, -EOPNOTSUPP, FO_R_NOT_ESTABLISHED, "with FO_BPF_CONNTRACK_OFF");
 	snprintf(command, sizeof(command),
 		 "nsenter --net=/proc/%d/fd/%d conntrack -I -p udp -s 10.1.0.7 -d 198.51.100.9 --sport 1000 "
 		 "--dport "
 		 "53 -t 60 -u SEEN_REPLY >/dev/null 2>&1",
-		 (int)getpid(), netns);
-	check("conntrack -I", system(command), 0, 0, &err, "");
+		 (int)getpid(), net->router);
+	check(!system(command), "conntrack can be told of it");
 	add_flow(table, 1000, 0, 0, "");
 	fo_table_destroy(table);
-	own.conntrack = FO_BPF_CONNTRACK_OFF;
-	return 1;
+	n_passed++;
 }
 
 int main(void)
 {
-	struct fo_table_options options;
-	char why[200] = "";
-	int passed = 7;
-	void *state;
-
-	FO_INIT(&own);
-	FO_INIT(&options);
-	for (unsigned int i = 0; i < 2; i++) {
-		FO_INIT(&ports[i]);
-		ports[i].port = 2 + i;
-	}
-	options.ports = ports;
-	options.n_ports = 2;
-	options.capacity = 16;
-	options.backend_options = &own;
-	if (net_open_bare(&state, &options, "bpf", why, sizeof(why))) {
-		printf("bpf-refused: skipped, %s\n0 passed, 0 failed, 1 skipped\n", why);
-		return 77;
-	}
-	owned_device_names_its_owner(&options);
-	missing_device_leaves_nothing(&options);
-	without_privilege_says_which(&options);
-	options_that_are_none_are_refused(&options);
-	device_without_ethernet_is_refused(&options);
-	kernels_that_lack_something_are_told_of(&options);
-	full_map_takes_both_or_none(&options);
+	place = "bpf-refused";
+	describe();
+	open_router("bpf-refused");
+	owned_device_names_its_owner();
+	missing_device_leaves_nothing();
+	without_privilege_says_which();
+	options_that_are_none_are_refused();
+	device_without_ethernet_is_refused();
+	kernels_that_lack_something_are_told_of();
+	full_map_takes_both_or_none();
+	n_passed = 7;
 	if (system("command -v conntrack >/dev/null && command -v nsenter >/dev/null"))
 		printf("bpf-refused: another namespace's conntrack skipped: no conntrack, or no nsenter\n");
 	else
-		passed += conntrack_of_the_tables_namespace_is_asked(&options, ((struct net *)state)->router);
-	net_close(state);
-	printf("%d passed, 0 failed, %d skipped\n", passed, 8 - passed);
+		conntrack_of_the_tables_namespace_is_asked();
+	close_router();
+	printf("%u passed, 0 failed, %u skipped\n", n_passed, 8 - n_passed);
 	return 0;
 }

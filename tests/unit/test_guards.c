@@ -352,6 +352,24 @@ START_TEST(a_device_is_read)
 }
 END_TEST
 
+START_TEST(devices_of_which_something_was_heard_are_named)
+{
+	/* At a stride, with a place that nobody has. */
+	const uint32_t index[8] = {3, 0, 7, 0, 0, 0, 9, 0};
+	const struct nlmsghdr *message = link_message();
+	struct fo__nl nl;
+
+	fake_open(&nl, rx, sizeof(rx));
+	ck_assert_uint_eq(fo__link_notices(&nl, index, 2 * sizeof(*index), 4), 0);
+	fake_answer(message, message, message->nlmsg_len);
+	ck_assert_uint_eq(fo__link_notices(&nl, index, 2 * sizeof(*index), 4), 1u << 1);
+	/* Of whom it is cannot be read: it may be any. */
+	((struct nlmsghdr *)(void *)buffer)->nlmsg_len = NLMSG_HDRLEN;
+	fake_answer(message, message, message->nlmsg_len);
+	ck_assert_uint_eq(fo__link_notices(&nl, index, 2 * sizeof(*index), 4), 1u << 0 | 1u << 1 | 1u << 3);
+}
+END_TEST
+
 /* Cut anywhere, or with any byte changed: an answer, and not a byte read outside (the sanitizer sees). */
 START_TEST(broken_messages_are_read_within_bounds)
 {
@@ -407,6 +425,7 @@ Suite *unit_suite(void)
 	tcase_add_test(tc, a_kernel_without_ipsec_meets_nothing);
 	tcase_add_test(tc, a_policy_that_cannot_be_read_is_no_absence);
 	tcase_add_test(tc, a_device_is_read);
+	tcase_add_test(tc, devices_of_which_something_was_heard_are_named);
 	tcase_add_loop_test(tc, broken_messages_are_read_within_bounds, 0, 2);
 	suite_add_tcase(suite, tc);
 	return suite;

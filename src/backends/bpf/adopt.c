@@ -77,7 +77,7 @@ static int adopt_flow(struct fo__bpf *bpf, uint32_t at)
 		bpf->sides[slot->in[dir]].refs++;
 		fo__bpf_report(bpf, at, dir);
 	}
-	fo__bpf_conntrack_adopt(bpf, at);
+	fo__bpf_care_adopt(bpf, at);
 	return 0;
 }
 

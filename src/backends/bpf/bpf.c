@@ -16,16 +16,9 @@ int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char
 {
 	va_list args;
 
-	if (!err)
-		return code;
-	memset(err, 0, sizeof(*err));
-	err->code = code;
-	err->reason = (uint16_t)reason;
-	err->stage = FO_STAGE_INSTALL;
-	err->backend_errno = errno_;
-	snprintf(err->field, sizeof(err->field), "%s", field ? field : "");
 	va_start(args, format);
-	vsnprintf(err->text, sizeof(err->text), format, args);
+	(void)fo__nl_vrefuse(err, code, (enum fo_reason)reason, FO_STAGE_INSTALL, errno_, field, format,
+			     args);
 	va_end(args);
 	return code;
 }
@@ -33,25 +26,21 @@ int fo__bpf_fail(struct fo_error *err, int code, unsigned int reason, const char
 /* ---- flows ---- */
 
 /* Conntrack takes as many in one exchange as the program takes in one run. */
-_Static_assert(FO__BPF_ADMIT_MOST == FO__BPF_BATCH, "one handful");
+_Static_assert(FO__CT_ADMIT_MOST == FO__BPF_BATCH, "one handful");
 
 static void add_handful(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n,
 			unsigned int *states, int *results, struct fo_error *errs)
 {
-	bool admitted[FO__BPF_BATCH];
+	struct fo__ct_kept kept[FO__BPF_BATCH];
 
 	for (size_t i = 0; i < n; i++) {
 		results[i] = fo__bpf_flow_ports_check(bpf, &flows[i], &errs[i]);
 		if (!results[i])
 			results[i] = fo__bpf_prove_flow(bpf, &flows[i], &states[i], &errs[i]);
 	}
-	fo__bpf_conntrack_admit(bpf, flows, n, results, errs);
-	for (size_t i = 0; i < n; i++)
-		admitted[i] = !results[i];
+	fo__bpf_care_admit(bpf, flows, kept, n, results, errs);
 	fo__bpf_flows_add(bpf, flows, (uint32_t)n, states, results, errs);
-	for (size_t i = 0; i < n; i++)
-		if (admitted[i] && results[i])
-			fo__bpf_conntrack_dismiss(bpf, &flows[i]);
+	fo__bpf_care_begin(bpf, flows, kept, n, results);
 }
 
 static int bpf_flow_add(void *priv, const struct fo_backend_flow *flow, unsigned int *state,
@@ -83,7 +72,7 @@ static int bpf_flow_update(void *priv, const struct fo_backend_flow *flow, uint3
 	int code = fo__bpf_flow_update(priv, flow, mask, err);
 
 	if (!code && (mask & FO_UPDATE_TIMEOUT))
-		fo__bpf_conntrack_timeout(priv, flow->slot, flow->timeout_ms);
+		fo__bpf_care_retime(priv, flow->slot, flow->timeout_ms);
 	return code;
 }
 
@@ -181,7 +170,7 @@ static void bpf_poll(void *priv, unsigned int max_us)
 	fo__bpf_sweep(bpf, until_us);
 	/* One of them takes all the time: the other has its turn when that is done. */
 	if (!bpf->sweep_running || fo__bpf_now_us() < until_us || !max_us)
-		bpf->looking_after = fo__bpf_conntrack_poll(bpf, until_us);
+		bpf->looking_after = fo__bpf_care_poll(bpf, until_us);
 	bpf->ending_flows = fo__bpf_links_poll(bpf);
 }
 

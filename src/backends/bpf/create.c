@@ -105,7 +105,7 @@ static void describe_hooks(const struct fo__bpf *bpf, struct fo_caps *caps)
 			at += (size_t)snprintf(caps->text + at, sizeof(caps->text) - at, " %s on %u ports",
 					       fo__bpf_hook_name(hook), n[hook]);
 	at += (size_t)snprintf(caps->text + at, sizeof(caps->text) - at, "; %s conntrack",
-			       bpf->conntrack ? "with" : "without");
+			       bpf->care ? "with" : "without");
 	if (bpf->n_warnings && at < sizeof(caps->text))
 		snprintf(caps->text + at, sizeof(caps->text) - at,
 			 "; %u warnings, which fo_bpf_options.warn is told", bpf->n_warnings);
@@ -170,7 +170,7 @@ void fo__bpf_destroy(void *priv)
 	fo__bpf_detach(bpf);
 	fo__bpf_netns_leave(back);
 	fo__bpf_grace_close(bpf);
-	fo__bpf_conntrack_close(bpf);
+	fo__bpf_care_close(bpf);
 	fo__bpf_links_close(bpf);
 	fo__bpf_prover_close(bpf);
 	ring_buffer__free(bpf->ring);
@@ -267,7 +267,7 @@ static int kernel_open(struct fo__bpf *bpf, bool leased, uint32_t conntrack, str
 		code = fo__bpf_links_open(bpf, err);
 	if (!code && watch(bpf, bpf->links->notices.fd))
 		code = fo__bpf_fail(err, -EIO, FO_R_BACKEND, NULL, errno, "the notices cannot be waited for");
-	return code ? code : fo__bpf_conntrack_open(bpf, conntrack, err);
+	return code ? code : fo__bpf_care_open(bpf, conntrack, err);
 }
 
 /* The program is proven before it takes the place of one that forwards. */

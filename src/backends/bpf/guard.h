@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* guard.h - what keeps the kernel's slow path right, and the short cut honest, around the maps of state.h.
  *
- *   conntrack.c  which connections may leave the slow path
- *   care.c       that conntrack does not forget them meanwhile
+ *   care.c       the flows' connections in conntrack, before and while they are on the short cut
  *   links.c      devices that go down or away: their flows pass at once, and end
  *   preflight.c  what loses packets in silence, as warnings
  *   options.c    what the caller asks for
@@ -14,8 +13,7 @@
 
 #include "backends/bpf/state.h"
 
-#include "conntrack/conntrack.h"
-#include "conntrack/ipsec.h"
+#include "conntrack/admit.h"
 #include "netlink/link.h"
 
 /* ---- options.c ---- */
@@ -28,63 +26,27 @@ int fo__bpf_options_take(const struct fo_table_options *options, struct fo_bpf_o
 void fo__bpf_flow_explain(void *priv, uint64_t cookie, uint32_t slot, char *text, size_t size);
 void fo__bpf_key_explain(void *priv, const struct fo_key *key, char *text, size_t size);
 
-/* ---- conntrack.c ---- */
-
-/* What one exchange with conntrack takes. */
-#define FO__BPF_ADMIT_MOST FO__CT_GET_MOST
-
-enum fo__bpf_ct_care {
-	FO__BPF_CT_NOT,
-	FO__BPF_CT_UNREAD, /* adopted: its entry is to be found */
-	FO__BPF_CT_KNOWN
-};
-
-/* What is remembered of a flow's entry. */
-struct fo__bpf_ct {
-	uint32_t id;
-	uint32_t due_s;	    /* monotonic; when to look at it again */
-	uint32_t packets;   /* the program's, both directions, when it was looked at last */
-	uint32_t timeout_s; /* the flow's own; UINT32_MAX: never */
-	uint16_t zone;
-	uint8_t care;  /* enum fo__bpf_ct_care */
-	bool loosened; /* the window check was lifted for this flow */
-};
-
-struct fo__bpf_conntrack {
-	struct fo__nl ask;
-	struct fo__ipsec ipsec;
-	struct fo__bpf_ct *flows;	   /* by slot */
-	uint32_t at;			   /* slots below it were looked at in this pass */
-	bool passing, recheck, rechecking; /* policies of IPsec changed: look at all flows */
-	uint64_t next_pass_ms;
-	uint8_t tx[FO__CT_TX_ROOM] __attribute__((aligned(4)));
-	uint8_t rx[FO__NL_RX_ROOM] __attribute__((aligned(4)));
-};
-
-/* Without conntrack, by the options or the kernel, bpf->conntrack stays NULL, and the others do nothing. */
-int fo__bpf_conntrack_open(struct fo__bpf *bpf, uint32_t how, struct fo_error *err);
-void fo__bpf_conntrack_close(struct fo__bpf *bpf);
-/* May these flows (FO__BPF_ADMIT_MOST at most) leave the slow path? results[i]: 0, or -errno and errs[i]; those that are
- * not 0 already are passed over. Of those that may, conntrack takes segments out of the window from then on, and waits
- * long enough. */
-void fo__bpf_conntrack_admit(struct fo__bpf *bpf, const struct fo_backend_flow *flows, size_t n, int *results,
-			     struct fo_error *errs);
-/* An admitted flow did not get into the maps. */
-void fo__bpf_conntrack_dismiss(struct fo__bpf *bpf, const struct fo_backend_flow *flow);
-
 /* ---- care.c ---- */
 
-/* Monotonic; a flow's idle time; what is left of its entry's at least, for as long as somebody looks after it; from one look
- * to the next. */
-uint32_t fo__bpf_ct_now_s(void);
-uint32_t fo__bpf_ct_idle_s(uint32_t timeout_ms);
-uint32_t fo__bpf_ct_enough_s(const struct fo__bpf_ct *flow);
-uint32_t fo__bpf_ct_look_s(uint8_t proto);
+struct fo__bpf_care {
+	struct fo__ct_kept *kept; /* by slot */
+	struct fo__ct_care ct;
+};
+
+/* Without conntrack, by the options or the kernel, bpf->care stays NULL, and the others do nothing. */
+int fo__bpf_care_open(struct fo__bpf *bpf, uint32_t how, struct fo_error *err);
+void fo__bpf_care_close(struct fo__bpf *bpf);
+/* As fo__ct_admit(). */
+void fo__bpf_care_admit(struct fo__bpf *bpf, const struct fo_backend_flow *flows, struct fo__ct_kept *kept,
+			size_t n, int *results, struct fo_error *errs);
+/* Those with result 0 got into the maps, the others did not after all. */
+void fo__bpf_care_begin(struct fo__bpf *bpf, const struct fo_backend_flow *flows, struct fo__ct_kept *kept,
+			size_t n, const int *results);
 /* A flow of an earlier process is taken under care. */
-void fo__bpf_conntrack_adopt(struct fo__bpf *bpf, uint32_t slot);
-void fo__bpf_conntrack_timeout(struct fo__bpf *bpf, uint32_t slot, uint32_t timeout_ms);
+void fo__bpf_care_adopt(struct fo__bpf *bpf, uint32_t slot);
+void fo__bpf_care_retime(struct fo__bpf *bpf, uint32_t slot, uint32_t timeout_ms);
 /* Looks after entries, a slice at least, no new one from then on; true while a pass is under way. */
-bool fo__bpf_conntrack_poll(struct fo__bpf *bpf, uint64_t until_us);
+bool fo__bpf_care_poll(struct fo__bpf *bpf, uint64_t until_us);
 
 /* ---- links.c ---- */
 

@@ -12,9 +12,8 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
-/* Datagrams of notices read in one poll, and slots looked at in one slice. */
-#define NOTICES_MOST 256u
-#define SLICE_SLOTS  4096u
+/* Slots looked at in one slice. */
+#define SLICE_SLOTS 4096u
 
 int fo__bpf_links_open(struct fo__bpf *bpf, struct fo_error *err)
 {
@@ -177,39 +176,15 @@ void fo__bpf_links_said(struct fo__bpf *bpf, uint32_t port, bool down)
 
 /* ---- notices ---- */
 
-struct hearing {
-	struct fo__bpf *bpf;
-	uint64_t devices; /* by their place in the array */
-};
-
-_Static_assert(FO__BPF_DEVICES <= 64, "one bit each");
-
-static int heard(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
-{
-	struct hearing *hearing = arg;
-	struct fo__link link;
-	int code = fo__link_read(nlh, &link);
-
-	(void)seq;
-	(void)error;
-	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
-		if (hearing->bpf->devices[i].port && (code || hearing->bpf->devices[i].port == link.index))
-			hearing->devices |= UINT64_C(1) << i;
-	return 0;
-}
+_Static_assert(FO__BPF_DEVICES <= FO__LINK_NOTICES_MOST, "one bit each");
 
 bool fo__bpf_links_poll(struct fo__bpf *bpf)
 {
-	struct hearing hearing = {.bpf = bpf};
-	int rc = 1;
+	uint64_t heard = fo__link_notices(&bpf->links->notices, &bpf->devices[0].port,
+					  sizeof(bpf->devices[0]), FO__BPF_DEVICES);
 
-	for (unsigned int i = 0; i < NOTICES_MOST && rc > 0; i++)
-		rc = fo__nl_notices(&bpf->links->notices, heard, &hearing);
-	/* Notices were lost: look at all. */
-	if (rc < 0)
-		hearing.devices = UINT64_MAX;
 	for (unsigned int i = 0; i < FO__BPF_DEVICES; i++)
-		if (hearing.devices & UINT64_C(1) << i && bpf->devices[i].port)
+		if ((heard >> i & 1) && bpf->devices[i].port)
 			fo__bpf_links_look(bpf, bpf->devices[i].port);
 	if (bpf->links->ending)
 		end_some(bpf);

@@ -29,7 +29,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-struct fo__bpf_conntrack;
+struct fo__bpf_care;
 struct fo__bpf_links;
 struct fo__bpf_prover;
 struct program_bpf;
@@ -184,8 +184,8 @@ struct fo__bpf {
 	struct fo__bpf_ingress *ingresses;
 
 	struct fo__bpf_grace grace;
-	struct fo__bpf_conntrack *conntrack; /* guard.h; NULL: none */
-	struct fo__bpf_links *links;	     /* guard.h */
+	struct fo__bpf_care *care;   /* guard.h; NULL: without conntrack */
+	struct fo__bpf_links *links; /* guard.h */
 	/* Under way: a pass over conntrack's entries, over flows of dead ports, over what is to be taken out of the maps. */
 	bool looking_after, ending_flows, reaping;
 	struct fo__bpf_prover *prover; /* guard.h; NULL: not needed yet */

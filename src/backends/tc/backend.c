@@ -114,10 +114,10 @@ static uint64_t tc_deadline(void *priv)
 	struct fo__tc *tc = priv;
 	uint64_t next = tc->n_used ? tc->next_pass_ms : UINT64_MAX;
 
-	if (tc->passing || tc->ending || tc->caring)
+	if (tc->passing || tc->ending || (tc->care && tc->care->passing))
 		return fo__tc_now(tc);
-	if (tc->care && tc->n_used && tc->next_care_ms < next)
-		next = tc->next_care_ms;
+	if (tc->care && tc->n_used && tc->care->next_pass_ms < next)
+		next = tc->care->next_pass_ms;
 	return next;
 }
 

@@ -6,10 +6,8 @@
 #include <errno.h>
 #include <linux/netlink.h>
 
-/* Slots looked at in one slice, datagrams of events in one poll. */
-#define SLICE_SLOTS 4096u
+/* Datagrams of events in one poll. */
 #define EVENTS_MOST 256u
-#define PASS_MS	    1000u
 
 int fo__tc_care_open(struct fo__tc *tc, struct fo_error *err)
 {
@@ -22,7 +20,7 @@ int fo__tc_care_open(struct fo__tc *tc, struct fo_error *err)
 	if (!care)
 		return fo__nl_refuse(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
 				     "no memory for the table");
-	rc = fo__ct_care_open(care, tc->netns, err);
+	rc = fo__ct_care_open(care, tc->netns, "without conntrack", err);
 	if (!rc)
 		tc->care = care;
 	else
@@ -91,82 +89,45 @@ static void hear(struct fo__tc *tc)
 
 /* ---- Looking after ---- */
 
-struct looking {
-	struct fo__ct_look looks[FO__CT_LOOK_MOST];
-	uint32_t slots[FO__CT_LOOK_MOST];
-	size_t n;
-};
-
-static void conclude(struct fo__tc *tc, const struct looking *looking)
+static struct fo__ct_kept *living(void *table, uint32_t slot)
 {
-	for (size_t i = 0; i < looking->n; i++) {
-		const struct fo__ct_look *look = &looking->looks[i];
+	struct fo__tc_record *record = &((struct fo__tc *)table)->records[slot];
 
-		if (look->end)
-			fo__tc_flow_end(tc, looking->slots[i], look->end);
-		else if (look->closing)
-			say_closing(tc, looking->slots[i], look->closing);
-		else if (tc->rechecking) /* looked at as well: events may have been lost */
-			fo__ct_retime(look->kept, tc->records[looking->slots[i]].timeout_ms);
-	}
+	return record->cookie && record->life == FO__TC_LIVE ? &record->ct : NULL;
 }
 
-static void begin_pass(struct fo__tc *tc)
+static void traffic(void *table, uint32_t slot, uint8_t *proto, uint32_t *packets)
 {
-	tc->caring = 1;
-	tc->care_at = 0;
-	tc->rechecking = tc->care->recheck;
-	tc->care->recheck = 0;
-	tc->next_care_ms = fo__tc_now(tc) + PASS_MS;
+	const struct fo__tc_record *record = &((const struct fo__tc *)table)->records[slot];
+
+	*proto = record->tuple[0].proto;
+	*packets = record->seen_packets;
 }
 
-static void collect(struct fo__tc *tc, struct looking *looking)
+static void tuples(void *table, uint32_t slot, struct fo_tuple tuple[2])
 {
-	uint32_t end = tc->high - tc->care_at < SLICE_SLOTS ? tc->high : tc->care_at + SLICE_SLOTS;
-
-	for (; tc->care_at < end && looking->n < FO__CT_LOOK_MOST; tc->care_at++) {
-		struct fo__tc_record *record = &tc->records[tc->care_at];
-
-		if (!record->cookie || record->life != FO__TC_LIVE || record->ct.known == FO__CT_NOT)
-			continue;
-		if (!tc->rechecking &&
-		    !fo__ct_is_due(&record->ct, record->tuple[0].proto, record->seen_packets))
-			continue;
-		looking->slots[looking->n] = tc->care_at;
-		looking->looks[looking->n++] =
-			(struct fo__ct_look){.kept = &record->ct, .tuple = record->tuple};
-	}
+	memcpy(tuple, ((const struct fo__tc *)table)->records[slot].tuple, 2 * sizeof(*tuple));
 }
 
-static void slice(struct fo__tc *tc)
+static void conclude(void *table, uint32_t slot, const struct fo__ct_look *look)
 {
-	struct looking looking;
+	struct fo__tc *tc = table;
 
-	memset(&looking, 0, sizeof(looking));
-	collect(tc, &looking);
-	if (tc->rechecking)
-		fo__ct_recheck(tc->care, looking.looks, looking.n);
-	else
-		fo__ct_look_after(tc->care, looking.looks, looking.n);
-	conclude(tc, &looking);
-	if (tc->care_at < tc->high)
-		return;
-	tc->caring = 0;
-	if (tc->rechecking)
-		tc->next_care_ms = 0;
-	tc->rechecking = 0;
+	if (look->end)
+		fo__tc_flow_end(tc, slot, look->end);
+	else if (look->closing)
+		say_closing(tc, slot, look->closing);
+	else if (tc->care->rechecking) /* looked at as well: events may have been lost */
+		fo__ct_retime(look->kept, tc->records[slot].timeout_ms);
 }
 
 void fo__tc_care_poll(struct fo__tc *tc)
 {
+	const struct fo__ct_flows flows = {tc, tc->high, living, traffic, tuples, conclude};
+
 	if (!tc->care)
 		return;
 	hear(tc);
-	if (fo__ipsec_changed(&tc->care->ipsec))
-		tc->care->recheck = 1;
-	if (!tc->caring && !tc->care->recheck && fo__tc_now(tc) < tc->next_care_ms)
-		return;
-	if (!tc->caring)
-		begin_pass(tc);
-	slice(tc);
+	if (fo__ct_care_due(tc->care, fo__tc_now(tc)))
+		(void)fo__ct_care_slice(tc->care, &flows);
 }

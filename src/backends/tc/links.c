@@ -10,9 +10,8 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
-/* Datagrams of notices read in one poll, and flows ended in one slice. */
-#define NOTICES_MOST 256u
-#define ENDS_MOST    64u
+/* Flows ended in one slice. */
+#define ENDS_MOST 64u
 
 int fo__tc_links_open(struct fo__tc *tc, struct fo_error *err)
 {
@@ -63,38 +62,15 @@ static void look(struct fo__tc *tc, struct fo__tc_port *port)
 	fo__tc_links_end_flows(tc);
 }
 
-struct hearing {
-	struct fo__tc *tc;
-	uint64_t ports; /* by their place in the array */
-};
-_Static_assert(FO__TC_PORTS <= 64, "one bit each");
-
-static int heard(void *arg, uint32_t seq, const struct nlmsghdr *nlh, int error)
-{
-	struct hearing *hearing = arg;
-	struct fo__link link;
-	int rc = fo__link_read(nlh, &link);
-
-	(void)seq;
-	(void)error;
-	for (unsigned int i = 0; i < FO__TC_PORTS; i++)
-		if (hearing->tc->ports[i].index && (rc || hearing->tc->ports[i].index == link.index))
-			hearing->ports |= UINT64_C(1) << i;
-	return 0;
-}
+_Static_assert(FO__TC_PORTS <= FO__LINK_NOTICES_MOST, "one bit each");
 
 void fo__tc_links_poll(struct fo__tc *tc)
 {
-	struct hearing hearing = {.tc = tc};
-	int rc = 1;
+	uint64_t heard =
+		fo__link_notices(&tc->notices, &tc->ports[0].index, sizeof(tc->ports[0]), FO__TC_PORTS);
 
-	for (unsigned int i = 0; i < NOTICES_MOST && rc > 0; i++)
-		rc = fo__nl_notices(&tc->notices, heard, &hearing);
-	/* Notices were lost: look at all. */
-	if (rc < 0)
-		hearing.ports = UINT64_MAX;
 	for (unsigned int i = 0; i < FO__TC_PORTS; i++)
-		if ((hearing.ports >> i & 1) && tc->ports[i].index)
+		if ((heard >> i & 1) && tc->ports[i].index)
 			look(tc, &tc->ports[i]);
 	if (tc->ending)
 		end_some(tc);

@@ -203,10 +203,7 @@ struct fo__tc {
 	uint64_t pass_began_ms, next_pass_ms;
 	uint8_t ending; /* flows of ports that do not work are being ended */
 	uint32_t ending_at;
-	struct fo__nl events;	    /* of conntrack */
-	uint8_t caring, rechecking; /* a pass over conntrack's entries, because of IPsec's policies */
-	uint32_t care_at;
-	uint64_t next_care_ms;
+	struct fo__nl events;		/* of conntrack */
 	struct fo__tc_threads *threads; /* NULL: an add waits for the driver */
 	int epoll;			/* all that poll() is wanted for */
 };
