@@ -360,6 +360,7 @@ START_TEST(devices_of_which_something_was_heard_are_named)
 	struct fo__nl nl;
 
 	fake_open(&nl, rx, sizeof(rx));
+	fake_notify(&nl);
 	ck_assert_uint_eq(fo__link_notices(&nl, index, 2 * sizeof(*index), 4), 0);
 	fake_answer(message, message, message->nlmsg_len);
 	ck_assert_uint_eq(fo__link_notices(&nl, index, 2 * sizeof(*index), 4), 1u << 1);
