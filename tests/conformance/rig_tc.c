@@ -10,7 +10,8 @@
 	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_QINQ | FO_CAP_DSCP | FO_CAP_INGRESS |          \
 	 FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE | FO_CAP_HARDWARE | FO_CAP_PUNT_SYN | FO_CAP_PUNT_FIN |      \
 	 FO_CAP_PUNT_RST | FO_CAP_CRASH_LINGERS | FO_CAP_DELETE_KEEPS_CT | FO_CAP_COUNTERS_FAST |            \
-	 FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_CALLER_NEIGH | FO_CAP_BLOCKING_ADD)
+	 FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_CALLER_NEIGH | FO_CAP_BLOCKING_ADD |                \
+	 FO_CAP_PERSIST)
 
 static int open_as(const char *personality, uint32_t profile, void **state, struct fo_table_options *options,
 		   char *why, size_t why_size)

@@ -97,7 +97,7 @@ class World(router.Router):
         return answers if answers and "done" in answers[-1] else None
 
     def flows(self):
-        return [json.loads(line) for line in self.ask("list", "--json").splitlines()]
+        return [json.loads(line)["flow"] for line in self.ask("list", "--json").splitlines()]
 
     def sides(self):
         macs = router.MACS

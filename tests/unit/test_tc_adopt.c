@@ -38,6 +38,16 @@ static void leave_flows(void)
 	fake_table_gone(tc);
 }
 
+/* A table for a packet engine, which goes by the MTU of its ports. */
+static struct fo__tc *engine(void)
+{
+	struct fo__tc *tc = table();
+
+	tc->profile = FO_TC_PROFILE_PPE;
+	tc->ports[0].mtu = tc->ports[1].mtu = 1400;
+	return tc;
+}
+
 static int is_filter_of(const struct nlmsghdr *nlh, unsigned int i, unsigned int dir)
 {
 	struct fo__tc_seen seen;
@@ -126,6 +136,23 @@ START_TEST(ports_in_another_order_are_the_same_ports)
 	ck_assert_uint_eq(fake_told.n_flows, FLOWS);
 	for (unsigned int i = 0; i < FLOWS; i++)
 		check_flow(i, i);
+	ck_assert_uint_eq(tc->cleared, 0);
+	fake_table_gone(tc);
+}
+END_TEST
+
+START_TEST(flows_of_a_packet_engine_come_back_too)
+{
+	struct fo__tc *before = engine(), *tc = engine();
+
+	put_flows(before);
+	fake_table_gone(before);
+	ck_assert_int_eq(fake_adopt(tc), 0);
+	ck_assert_uint_eq(fake_told.n_flows, FLOWS);
+	for (unsigned int i = 0; i < FLOWS; i++)
+		check_flow(i, i);
+	for (unsigned int i = 0; i < 4; i++)
+		check_side(i);
 	ck_assert_uint_eq(tc->cleared, 0);
 	fake_table_gone(tc);
 }
@@ -287,6 +314,11 @@ static void no_timeout(void)
 	memset(cookie(action(filter_of(0, 1), "pedit", 2)) + 8, 0, 4);
 }
 
+static void no_timeout_that_anybody_may_give(void)
+{
+	memset(cookie(action(filter_of(0, 1), "pedit", 2)) + 8, 0x7f, 4);
+}
+
 static void another_mtu(void)
 {
 	cookie(action(filter_of(0, 1), "pedit", 0))[12] ^= 4;
@@ -334,6 +366,7 @@ static const struct {
 	{"no generation", no_generation},
 	{"no words of the caller's", no_words},
 	{"no timeout", no_timeout},
+	{"a timeout of months", no_timeout_that_anybody_may_give},
 	{"an MTU that is not the policer's", another_mtu},
 	{"the same one in two places", twice},
 	{"a slot that this table has not", beyond_capacity},
@@ -376,11 +409,9 @@ END_TEST
 
 START_TEST(hardware_that_takes_other_rules_now_begins_anew)
 {
-	struct fo__tc *tc = table();
+	struct fo__tc *tc = engine();
 
 	leave_flows();
-	tc->profile = FO_TC_PROFILE_PPE;
-	tc->ports[0].mtu = tc->ports[1].mtu = 1400;
 	ck_assert_int_eq(fake_adopt(tc), 0);
 	ck_assert_uint_eq(fake_told.n_flows, 0);
 	ck_assert_uint_eq(fake_n_filters, 0); /* nor a guard */
@@ -437,6 +468,7 @@ Suite *unit_suite(void)
 	tcase_add_checked_fixture(back, describe, NULL);
 	tcase_add_test(back, what_an_earlier_process_left_comes_back_as_it_was);
 	tcase_add_test(back, ports_in_another_order_are_the_same_ports);
+	tcase_add_test(back, flows_of_a_packet_engine_come_back_too);
 	tcase_add_test(back, counters_are_all_that_filters_counted);
 	tcase_add_test(back, changes_are_kept_and_counters_go_on_over_them);
 	suite_add_tcase(suite, back);

@@ -118,6 +118,11 @@ static uint32_t read_some(struct adoption *adoption, uint32_t slot)
 
 /* ---- A flow from its filters ---- */
 
+static int is_timeout(uint32_t timeout_ms)
+{
+	return timeout_ms == FO_TIMEOUT_NEVER || (timeout_ms && timeout_ms <= FO_TIMEOUT_MAX_MS);
+}
+
 static int has_right_names(const struct candidate *candidate)
 {
 	for (unsigned int dir = 0; dir < 2; dir++) {
@@ -132,7 +137,7 @@ static int has_right_names(const struct candidate *candidate)
 			return 0;
 	}
 	return candidate->told[0].seen.cookie.flow == candidate->told[1].seen.cookie.flow &&
-	       candidate->told[1].kept.reply.timeout_ms && !candidate->told[1].kept.reply.zero;
+	       is_timeout(candidate->told[1].kept.reply.timeout_ms) && !candidate->told[1].kept.reply.zero;
 }
 
 /* On a shared block a filter names its device. */

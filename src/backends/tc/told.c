@@ -49,19 +49,31 @@ static int say_numbers(struct reader *reader, const uint32_t *numbers, size_t n)
 
 /* ---- Attributes ---- */
 
-/* All attributes by type, none of them unknown. */
-static int index_all(const struct nlattr *nest, const struct nlattr **attrs, uint16_t max)
+/* All attributes by type, none of them twice. */
+static int index_once(const struct nlattr *nest, const struct nlattr **attrs, uint16_t max, int *unknown)
 {
 	const struct nlattr *attr;
 
+	*unknown = 0;
 	if (!nest || fo__rx_nested(nest, attrs, max))
 		return -EPROTO;
 	mnl_attr_for_each_nested(attr, nest)
 	{
-		if (mnl_attr_get_type(attr) > max)
+		uint16_t type = mnl_attr_get_type(attr);
+
+		*unknown |= type > max;
+		if (type <= max && attrs[type] != attr)
 			return -EPROTO;
 	}
 	return 0;
+}
+
+/* ... and none of them unknown. */
+static int index_all(const struct nlattr *nest, const struct nlattr **attrs, uint16_t max)
+{
+	int unknown;
+
+	return index_once(nest, attrs, max, &unknown) || unknown ? -EPROTO : 0;
 }
 
 static int has_only(const struct nlattr **attrs, uint16_t max, const uint16_t *known, size_t n)
@@ -158,7 +170,7 @@ static int read_family(struct reader *reader, const struct nlattr **attrs)
 
 	while (i < COUNT(inner) && !attrs[inner[i]])
 		i++;
-	if (i == COUNT(inner) || fo__rx_be16(attrs[inner[i]], &type) ||
+	if (!attrs[TCA_FLOWER_KEY_ETH_TYPE] || fo__rx_be16(attrs[inner[i]], &type) ||
 	    (type != ETH_P_IP && type != ETH_P_IPV6))
 		return -EPROTO;
 	reader->out->tuple.family = type == ETH_P_IP ? FO_FAMILY_IPV4 : FO_FAMILY_IPV6;
@@ -387,8 +399,10 @@ static int read_action(struct reader *reader, const struct nlattr *nest)
 	const struct nlattr *attrs[TCA_ACT_MAX + 1];
 	char kind[16];
 	uint32_t i = 0;
+	int unknown; /* newer kernels tell more */
 
-	if (fo__rx_nested(nest, attrs, TCA_ACT_MAX) || fo__rx_text(attrs[TCA_ACT_KIND], kind, sizeof(kind)))
+	if (index_once(nest, attrs, TCA_ACT_MAX, &unknown) ||
+	    fo__rx_text(attrs[TCA_ACT_KIND], kind, sizeof(kind)))
 		return -EPROTO;
 	while (i < COUNT(actions) && strcmp(actions[i].kind, kind) != 0)
 		i++;
@@ -402,10 +416,10 @@ static int read_actions(struct reader *reader, const struct nlattr *nest)
 {
 	const struct nlattr *orders[TCA_ACT_MAX_PRIO + 1];
 
-	if (index_all(nest, orders, TCA_ACT_MAX_PRIO))
+	if (index_all(nest, orders, TCA_ACT_MAX_PRIO) || orders[0])
 		return -EPROTO;
-	for (unsigned int i = 0; i <= TCA_ACT_MAX_PRIO; i++)
-		if (orders[i] && read_action(reader, orders[i]))
+	for (unsigned int i = 1; i <= TCA_ACT_MAX_PRIO; i++)
+		if (orders[i] && ((i > 1 && !orders[i - 1]) || read_action(reader, orders[i])))
 			return -EPROTO;
 	return reader->cookies == FO__TC_COOKIES && reader->macs == 7 ? 0 : -EPROTO;
 }
