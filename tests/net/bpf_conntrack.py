@@ -135,9 +135,9 @@ def a_side_without_an_ethernet_header_is_refused(net, demo):
     net.ip("r", "tuntap", "add", "dev", "tun9", "mode", "tun")
     pair = Pair(net, "udp", 7040)
     pair.talk()
-    net.sides["out"], plain = net.sides["out"] + ",l3=tun9", net.sides["out"]
+    net.wan, plain = net.wan + ",l3=tun9", net.wan
     refused(demo, pair.entry(), "udp", "unsupported", "Ethernet header", "l3_dev")
-    net.sides["out"] = plain
+    net.wan = plain
     demo.offload(pair.entry(), "udp")
     pair.close()
 

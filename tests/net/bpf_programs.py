@@ -10,15 +10,12 @@ tests/nft/programs_net.py. Needs root.
 import json
 import os
 import pathlib
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "nft"))
 import programs  # noqa: E402
 import programs_net  # noqa: E402
+import programs_run  # noqa: E402
 from programs import Server4, stands_still, url, web_server  # noqa: E402
 from programs_net import until  # noqa: E402
 
@@ -38,32 +35,15 @@ class Router(programs_net.Net):
             # sees no checksum that the sender left to its device.
             for who in "cs":
                 self.run(who, "ethtool", "-K", "eth", "gro", "on", "tx", "off")
-        self.sides = {}
-        for name, port, who in (("in", "c0", "c"), ("out", "s0", "s")):
-            own, peer = self.mac("r", port), self.mac(who, "eth")
-            self.sides[name] = f"{port},mac={own},peer={peer}"
-
-    def mac(self, who, device):
-        return json.loads(self.ip(who, "-json", "link", "show", "dev", device).stdout)[0]["address"]
+        self.lan, self.wan = (f"{port},mac={self.address('r', port)},peer={self.address(who, 'eth')}"
+                              for port, who in (("c0", "c"), ("s0", "s")))
 
 
 class Demo(programs.Demo):
     """fo-demo serve at the router."""
 
-    def __init__(self, net, program, scratch, *options):  # pylint: disable=super-init-not-called # other words
-        self.net, self.program, self.path = net, program, os.path.join(scratch, "socket")
-        self.process = net.start("r", program, "serve", "--backend", "bpf", "--bpf-attach", net.attach, "--device", "c0",
-                                 "--device", "s0", "--socket", self.path, *options)
-        self.said = []  # warnings come first
-        while not self.said or "warning:" in self.said[-1]:
-            self.said.append(self.process.stdout.readline())
-        assert "listening" in self.said[-1], "".join(self.said) + self.process.stdout.read()
-
-    def words(self, entry, proto):
-        original, reply, _ = entry
-        return ["-p", proto, "-s", original["src"], "-d", original["dst"], "--sport", original["sport"], "--dport",
-                original["dport"], "-r", reply["src"], "-q", reply["dst"], "--reply-port-src", reply["sport"],
-                "--reply-port-dst", reply["dport"], "--in", self.net.sides["in"], "--out", self.net.sides["out"]]
+    def __init__(self, net, program, scratch, *options):
+        super().__init__(net, program, scratch, "--backend", "bpf", "--bpf-attach", net.attach, *options)
 
     def offload(self, entry, proto="tcp"):
         flow = self.answers("add", *self.words(entry, proto))[0]["flow"]
@@ -72,10 +52,6 @@ class Demo(programs.Demo):
 
     def flow(self, ident):
         return next((flow for flow in self.flows() if flow["id"] == ident), None)
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(programs_net.PATIENCE) == 0, self.process.stdout.read()
 
 
 def curl_is_offloaded_mid_connection(net, demo, family, scratch):
@@ -170,22 +146,6 @@ CASES = [carries(4), carries(6), fo_demo_tells_what_happens]
 
 # ---- the run ----
 
-def passes(make, case, program):
-    signal.alarm(10 * programs_net.PATIENCE)
-    with tempfile.TemporaryDirectory() as scratch:
-        net = make()
-        try:
-            case(net, program, scratch)
-            return True
-        except (AssertionError, subprocess.TimeoutExpired, ValueError, OSError, LookupError) as wrong:
-            signal.alarm(0)
-            print(f"     {type(wrong).__name__} {wrong}\n{net.picture()}")
-            return False
-        finally:
-            signal.alarm(0)
-            net.close()
-
-
 def unsupported(program):
     """Why this kernel cannot, in the backend's words; None: it can, or ought to."""
     if os.geteuid() != 0:
@@ -207,15 +167,7 @@ def main(cases):
     if why := unsupported(program):
         print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
         return 77
-    signal.signal(signal.SIGALRM, programs.hangs)
-    passed = 0
-    for make, case in chosen:
-        began = time.monotonic()
-        ok = passes(make, case, program)
-        passed += ok
-        print(f"{'ok  ' if ok else 'FAIL'} {case.__name__} ({time.monotonic() - began:.0f} s)", flush=True)
-    print(f"{passed} passed, {len(chosen) - passed} failed, 0 skipped")
-    return 0 if passed == len(chosen) else 1
+    return programs_run.run(chosen, program)
 
 
 def at(attach, case):

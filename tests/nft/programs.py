@@ -16,12 +16,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-import traceback
 
 import programs_net
+import programs_run
 from programs_net import until
 
 PULSE = b"flow offload" * 600
@@ -59,9 +57,9 @@ class Server6(Server4):
 
 
 @contextlib.contextmanager
-def web_server(net, family):
+def web_server(net, family, answer=Answer):
     with net.entered("s"):
-        server = (Server4 if family == 4 else Server6)(("0.0.0.0" if family == 4 else "::", Server4.port), Answer)
+        server = (Server4 if family == 4 else Server6)(("0.0.0.0" if family == 4 else "::", Server4.port), answer)
     server.let_go = threading.Event()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -76,13 +74,18 @@ def web_server(net, family):
 
 class Demo:
     """fo-demo serve at the router."""
+    taken = "active"  # the state of a flow that is on the short cut
 
-    def __init__(self, net, program, scratch):
+    def __init__(self, net, program, scratch, *options):
+        """@options: of serve; by itself backend nft in software."""
         self.net, self.program, self.path = net, program, os.path.join(scratch, "socket")
         devices = [word for device in net.ports for word in ("--device", device)]
-        self.process = net.start("r", program, "serve", "--backend", "nft", *devices, "--allow-sysctl", "--socket", self.path)
-        self.greeting = self.process.stdout.readline()
-        assert "listening" in self.greeting, self.greeting + self.process.stdout.read()
+        self.process = net.start("r", program, "serve", *devices, "--socket", self.path,
+                                 *(options or ("--backend", "nft", "--allow-sysctl")))
+        self.said = []
+        while not self.said or "warning:" in self.said[-1]:
+            self.said.append(self.process.stdout.readline())
+        assert "listening" in self.said[-1], "".join(self.said) + self.process.stdout.read()
 
     def ask(self, *words, check=True):
         return programs_net.run(self.program, words[0], "--socket", self.path, *words[1:], check=check)
@@ -97,14 +100,17 @@ class Demo:
         """Whatever is established between the two sides."""
         return self.answers("policy", "add", "--in", self.net.lan, "--out", self.net.wan)[0]["policy"]["id"]
 
-    def offload(self, entry, proto="tcp"):
-        """Adds what conntrack shows, and waits until the kernel has taken it."""
+    def words(self, entry, proto):
+        """What conntrack shows, for the verb add."""
         original, reply, _ = entry
-        flow = self.answers("add", "-p", proto, "-s", original["src"], "-d", original["dst"], "--sport", original["sport"],
-                            "--dport", original["dport"], "-r", reply["src"], "-q", reply["dst"], "--reply-port-src",
-                            reply["sport"], "--reply-port-dst", reply["dport"], "--in", self.net.lan, "--out",
-                            self.net.wan)[0]["flow"]
-        until("the flow is on the short cut", lambda: any(f["id"] == flow["id"] for f in self.flows("--state", "active")))
+        return ["-p", proto, "-s", original["src"], "-d", original["dst"], "--sport", original["sport"], "--dport",
+                original["dport"], "-r", reply["src"], "-q", reply["dst"], "--reply-port-src", reply["sport"],
+                "--reply-port-dst", reply["dport"], "--in", self.net.lan, "--out", self.net.wan]
+
+    def offload(self, entry, proto="tcp"):
+        """Adds it, and waits until it is on the short cut."""
+        flow = self.answers("add", *self.words(entry, proto))[0]["flow"]
+        until("the flow is on the short cut", lambda: any(f["id"] == flow["id"] for f in self.flows("--state", self.taken)))
         return flow["id"]
 
     def end(self):
@@ -116,8 +122,8 @@ class Demo:
 
 # ---- what every router carries ----
 
-def url(address, port):
-    return f"http://[{address}]:{port}/held" if ":" in address else f"http://{address}:{port}/held"
+def url(address, port, path="held"):
+    return f"http://[{address}]:{port}/{path}" if ":" in address else f"http://{address}:{port}/{path}"
 
 
 def stands_still(net, pulses):
@@ -157,43 +163,49 @@ def curl_is_offloaded_mid_connection(net, demo, family, scratch):
 def offloaded(net, port, family, proto):
     """The connections to that port, when all of them are on the short cut."""
     entries = net.entries(port, family, proto)
-    return entries if entries and all("OFFLOAD" in flags for _, _, flags in entries) else None
+    return entries if entries and all(net.short_cut in flags for _, _, flags in entries) else None
 
 
-def iperf3(net, family, proto, seconds, port, during=None):
+def iperf3(net, family, proto, seconds, port, *options, during=None):
     """One run at a slow pace, to its end; during(client) looks on meanwhile. Returns its report and what during() did."""
-    options = ["-u", "-l", "200", "-b", "320k"] if proto == "udp" else ["-l", "10K", "-b", "8M"]
+    pace = ["-u", "-l", "200", "-b", "320k"] if proto == "udp" else ["-l", "10K", "-b", "8M"]
     server = net.start("s", "iperf3", "-s", "-1", "--forceflush", "-p", port)
     until("iperf3 listens", lambda: "listening" in server.stdout.readline())
-    client = net.start("c", "iperf3", "-c", net.target[family], "-p", port, "--json", "-t", seconds, *options)
+    client = net.start("c", "iperf3", "-c", net.target[family], "-p", port, "--json", "-t", seconds, *pace, *options)
     seen = during(client) if during else None
     report = client.communicate(timeout=programs_net.PATIENCE)[0]
     assert client.returncode == 0 and server.wait(programs_net.PATIENCE) == 0, report
     return json.loads(report)["end"], seen
 
 
-def slow_once_offloaded(net, family, proto, port, client):
-    """How many packets took the slow path while STEADY went by any, from when conntrack says OFFLOAD on; None when the
-    program ended before so many."""
+def slow_once_offloaded(net, on_short_cut, client):
+    """How many packets took the slow path while STEADY went by any, once on_short_cut(); None when the program ended
+    before so many."""
     def ended():
         return client.poll() is not None
 
-    until("iperf3 is on the short cut", lambda: ended() or offloaded(net, port, family, proto))
+    until("iperf3 is on the short cut", lambda: ended() or on_short_cut())
     slow, sent = net.slow(), net.sent()
     until("traffic flows", lambda: ended() or net.sent() >= sent + STEADY)
     slow = net.slow() - slow
     return None if ended() else slow
 
 
-def iperf3_goes_by_policy(net, family, proto, most_lost=None):
-    """The longer, the slower this machine is at looking on. Each run has a port, and so conntrack entries, of its own."""
+def iperf3_on_the_short_cut(net, family, proto, on_short_cut, *options):
+    """Its report, and the port it had. The longer, the slower this machine is at looking on. Each run has a port, and so
+    conntrack entries, of its own."""
     slow, seconds, port = None, 4, 5300 if proto == "udp" else 5400
     while slow is None:
         assert seconds < 60, "iperf3 never was on the short cut while it ran"
-        end, slow = iperf3(net, family, proto, seconds, port,
-                           lambda client: slow_once_offloaded(net, family, proto, port, client))
+        end, slow = iperf3(net, family, proto, seconds, port, *options, during=lambda client: slow_once_offloaded(
+            net, lambda: on_short_cut(net, port, family, proto), client))
         seconds, port = seconds * 2, port + 1
     assert slow == 0, f"iperf3 over IPv{family} {proto}: {slow} packets took the slow path while on the short cut"
+    return end, port - 1
+
+
+def iperf3_goes_by_policy(net, family, proto, most_lost=None):
+    end, _ = iperf3_on_the_short_cut(net, family, proto, offloaded)
     if proto == "udp":
         assert end["sum"]["packets"] > STEADY and end["sum"]["lost_packets"] <= most_lost, (most_lost, end["sum"])
     else:
@@ -233,9 +245,10 @@ def netcat_goes_by_policy(net, family, scratch):
     ends_in_time_wait(net, NC_PORT, family)
 
 
-def carries(net, program, scratch):
+def carries(net, start, scratch):
+    """@start: makes the server."""
     lost = {family: lost_without_offload(net, family) for family in (4, 6)}
-    demo = Demo(net, program, scratch)
+    demo = start()
     for family in (4, 6):
         curl_is_offloaded_mid_connection(net, demo, family, scratch)
     policy = demo.policy()
@@ -364,33 +377,13 @@ def a_killed_run_leaves_nothing(net, *_):
 def topology_case(topology):
     def case(net, program, scratch):
         topology(net)
-        carries(net, program, scratch)
+        carries(net, lambda: Demo(net, program, scratch), scratch)
     case.__name__ = f"programs_through_{topology.__name__}"
     return case
 
 
 CASES = [a_killed_run_leaves_nothing, fo_demo_agrees_with_conntrack_and_nft, policies_are_listed_and_take,
          *(topology_case(topology) for topology in programs_net.TOPOLOGIES)]
-
-
-def hangs(_, frame):
-    raise TimeoutError("it hangs: " + " > ".join(f"{at.name}:{at.lineno}" for at in traceback.extract_stack(frame)[-4:]))
-
-
-def passes(case, program):
-    signal.alarm(10 * programs_net.PATIENCE)
-    with tempfile.TemporaryDirectory() as scratch:
-        net = programs_net.Net()
-        try:
-            case(net, program, scratch)
-            return True
-        except (AssertionError, subprocess.TimeoutExpired, ValueError, OSError, LookupError) as wrong:
-            signal.alarm(0)
-            print(f"     {type(wrong).__name__} {wrong}\n{net.picture()}")
-            return False
-        finally:
-            signal.alarm(0)
-            net.close()
 
 
 def unsupported(program):
@@ -414,15 +407,7 @@ def main():
     if why := unsupported(program):
         print(f"skip: {why}\n0 passed, 0 failed, {len(chosen)} skipped")
         return 77
-    signal.signal(signal.SIGALRM, hangs)
-    passed = 0
-    for case in chosen:
-        began = time.monotonic()
-        ok = passes(case, program)
-        passed += ok
-        print(f"{'ok  ' if ok else 'FAIL'} {case.__name__} ({time.monotonic() - began:.0f} s)", flush=True)
-    print(f"{passed} passed, {len(chosen) - passed} failed, 0 skipped")
-    return 0 if passed == len(chosen) else 1
+    return programs_run.run([(programs_net.Net, case) for case in chosen], program)
 
 
 if __name__ == "__main__":

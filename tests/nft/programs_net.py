@@ -63,6 +63,8 @@ def alone():
 
 
 class Net:
+    short_cut = "OFFLOAD"  # as conntrack calls it
+
     def __init__(self):
         self.names, self.started = {}, []
         for who in "crsw":  # client, router, server, a switch
