@@ -12,7 +12,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "hwsim"))
 
 import router  # noqa: E402  pylint: disable=wrong-import-position
-from switch import PATIENCE, counters, expect, rules, run, until, write  # noqa: E402,F401  pylint: disable=wrong-import-position
+from switch import PATIENCE, counters, expect, loaded, rules, run, until, write  # noqa: E402,F401  pylint: disable=wrong-import-position
 
 # As that of the simulated hardware's own tests, but nobody offloads here by itself.
 router.TABLE = """
@@ -77,7 +77,7 @@ class World(router.Router):
         return run(self.program, [str(word) for word in words], "--socket", self.path)
 
     def flows(self):
-        return [json.loads(line) for line in self.ask("list", "--json").splitlines()]
+        return [json.loads(line)["flow"] for line in self.ask("list", "--json").splitlines()]
 
     def sides(self):
         macs = router.MACS
@@ -112,7 +112,8 @@ def world(module, build, personality="nic", link="plain"):
         yield made
     finally:
         made.close()
-        run("rmmod fo_hwsim")
+        if loaded():
+            run("rmmod fo_hwsim")
 
 
 def filters(w):
