@@ -191,10 +191,10 @@ def slow_once_offloaded(net, on_short_cut, client):
     return None if ended() else slow
 
 
-def iperf3_on_the_short_cut(net, family, proto, on_short_cut, *options):
+def iperf3_on_the_short_cut(net, family, proto, on_short_cut, *options, seconds=4):
     """Its report, and the port it had. The longer, the slower this machine is at looking on. Each run has a port, and so
     conntrack entries, of its own."""
-    slow, seconds, port = None, 4, 5300 if proto == "udp" else 5400
+    slow, port = None, 5300 if proto == "udp" else 5400
     while slow is None:
         assert seconds < 60, "iperf3 never was on the short cut while it ran"
         end, slow = iperf3(net, family, proto, seconds, port, *options, during=lambda client: slow_once_offloaded(
