@@ -121,7 +121,7 @@ def ended(net, demo, family, port, finished):
     """All connections of TCP to that port, in conntrack, in the table and in the hardware. So many finished at least, the
     rest may have been reset, as iperf3 does with what it has not read; conntrack forgets those soon."""
     def over():
-        states = [flags & {"TIME_WAIT", "LAST_ACK", "CLOSE"} for _, _, flags in net.entries(port, family)]
+        states = [flags & {*net.ends, "CLOSE"} for _, _, flags in net.entries(port, family)]
         return all(states) and sum("CLOSE" not in state for state in states) >= finished
 
     until("conntrack saw the end", over)
