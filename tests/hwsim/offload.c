@@ -20,9 +20,10 @@ static int add(struct sim_port *port, struct flow_cls_offload *cls, enum sim_sou
 	struct sim_rule *rule;
 	int err;
 
-	/* nf_flowtable tells every device of its table of every rule. */
+	/* nf_flowtable tells every device of its table of every rule, and tc every device of a block. An adapter takes what
+	 * is another port's, and has nothing to do; a packet processing engine does not know what a block is. */
 	if (!sim_match_port(cls, port))
-		return -EOPNOTSUPP;
+		return source == SIM_FLOWER && kind == SIM_NIC ? 0 : -EOPNOTSUPP;
 	sim_wait(READ_ONCE(sim_delays.add_ms));
 	rule = kzalloc(sizeof(*rule), GFP_KERNEL);
 	if (!rule)

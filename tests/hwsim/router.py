@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 
-from switch import PATIENCE, counters, expect, links_up, rules, run, until
+from switch import PATIENCE, counters, expect, links_up, loaded, rules, run, until
 
 HERE = pathlib.Path(__file__).resolve().parent
 PPPOE = str(HERE.parent / "nft" / "programs_pppoe.py")
@@ -178,4 +178,4 @@ class Router:
         for name in self.namespaces.values():
             run(f"ip netns del {name}")
         # Devices come back to this namespace when the others are gone, which the kernel does in its own time.
-        until(lambda: all(os.path.exists(f"/sys/class/net/{device}") for device in MACS), "the devices are back")
+        until(lambda: not loaded() or all(os.path.exists(f"/sys/class/net/{device}") for device in MACS), "the devices are back")

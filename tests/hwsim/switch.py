@@ -60,6 +60,10 @@ def write(name, text):
         file.write(str(text))
 
 
+def loaded():
+    return os.path.exists("/sys/module/fo_hwsim")
+
+
 def counters():
     return {name: int(value) for name, value in (line.split() for line in read("counters").splitlines())}
 

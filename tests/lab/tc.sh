@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The backend tc on the simulated switch, on the kernel that runs this: ./dev lab KERNEL tests/lab/tc.sh [PART...] [-- ARGUMENT...]
-# PART: tc and tc-ppe, rigs of the conformance suite, and live, real packets; by itself all. Arguments go to fo-conformance
-# or tests/tc/live.py (--case GLOB). Built before: build/release (or what BUILD says), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
+# PART: tc and tc-ppe, rigs of the conformance suite; live, real packets (tests/tc/live.py); programs, real programs
+# (tests/tc/hw_programs.py); by itself all. Arguments go to each of them (--case GLOB). Built before: build/release (or what
+# BUILD says), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
 # Prints the lines of all, and their sum as the last. Status: 1 when anything failed.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
@@ -18,7 +19,7 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
 	shift
 done
 [ $# -eq 0 ] || shift
-[ ${#parts[@]} -gt 0 ] || parts=(tc tc-ppe live)
+[ ${#parts[@]} -gt 0 ] || parts=(tc tc-ppe live programs)
 for file in "$build/tests/conformance/fo-conformance" "$build/examples/fo-demo/fo-demo" "$module"; do
 	[ -e "$file" ] || { echo "tc.sh: $file is not built" >&2; exit 1; }
 done
@@ -32,13 +33,19 @@ suite() { # RIG ARGUMENT... - the switch is the rig's alone: no shares
 	return "$status"
 }
 
+one() { # PART ARGUMENT...
+	local part=$1
+	shift
+	case $part in
+	live) tests/tc/live.py "$module" "$build" "$@" ;;
+	programs) tests/tc/hw_programs.py "$module" "$build" "$@" ;;
+	*) suite "$part" "$@" ;;
+	esac
+}
+
 status=0 passed=0 failed=0 skipped=0
 for part in "${parts[@]}"; do
-	if [ "$part" = live ]; then
-		lines=$(tests/tc/live.py "$module" "$build" "$@" 2>&1 | tee /dev/stderr) || status=1
-	else
-		lines=$(suite "$part" "$@" 2>&1 | tee /dev/stderr) || status=1
-	fi
+	lines=$(one "$part" "$@" 2>&1 | tee /dev/stderr) || status=1
 	closing=${lines##*$'\n'}
 	if [[ $closing =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
 		echo "$part on $release: $closing"

@@ -135,11 +135,11 @@ def stands_still(net, pulses):
     assert net.slow() == slow, f"{net.slow() - slow} packets took the slow path"
 
 
-def ends_in_time_wait(net, port, family):
+def ends_orderly(net, port, family):
     """Up to 6.12 FIN is handed up; from 7 on it stays on the short cut, and conntrack never sees the connection end."""
     if int(os.uname().release.split(".")[0]) >= 7:
         return False
-    until("the connection ends in TIME_WAIT", lambda: [flags for _, _, flags in net.entries(port, family) if "TIME_WAIT" in flags])
+    until("conntrack sees the end", lambda: [flags for _, _, flags in net.entries(port, family) if flags & net.ends])
     return True
 
 
@@ -156,7 +156,7 @@ def curl_is_offloaded_mid_connection(net, demo, family, scratch):
         server.let_go.set()
         assert curl.wait(programs_net.PATIENCE) == 0, curl.stdout.read()
         assert os.path.getsize(path) == server.pulses * len(PULSE), "curl did not get all of it"
-    if ends_in_time_wait(net, server.port, family):
+    if ends_orderly(net, server.port, family):
         until("the flow has ended", lambda: not any(f["id"] == flow for f in demo.flows()))
 
 
@@ -191,10 +191,10 @@ def slow_once_offloaded(net, on_short_cut, client):
     return None if ended() else slow
 
 
-def iperf3_on_the_short_cut(net, family, proto, on_short_cut, *options):
+def iperf3_on_the_short_cut(net, family, proto, on_short_cut, *options, seconds=4):
     """Its report, and the port it had. The longer, the slower this machine is at looking on. Each run has a port, and so
     conntrack entries, of its own."""
-    slow, seconds, port = None, 4, 5300 if proto == "udp" else 5400
+    slow, port = None, 5300 if proto == "udp" else 5400
     while slow is None:
         assert seconds < 60, "iperf3 never was on the short cut while it ran"
         end, slow = iperf3(net, family, proto, seconds, port, *options, during=lambda client: slow_once_offloaded(
@@ -242,7 +242,7 @@ def netcat_goes_by_policy(net, family, scratch):
     nc.stdin.close()
     assert nc.wait(programs_net.PATIENCE) == 0 and listener.wait(programs_net.PATIENCE) == 0
     assert pathlib.Path(got).read_bytes() == b"".join(b"%063d\n" % number for number in range(lines)), "nc delivered something else"
-    ends_in_time_wait(net, NC_PORT, family)
+    ends_orderly(net, NC_PORT, family)
 
 
 def carries(net, start, scratch):

@@ -64,6 +64,7 @@ def alone():
 
 class Net:
     short_cut = "OFFLOAD"  # as conntrack calls it
+    ends = {"TIME_WAIT"}  # ... when FIN came from both
 
     def __init__(self):
         self.names, self.started = {}, []

@@ -39,4 +39,4 @@ def run(cases, program):
         passed += ok
         print(f"{'ok  ' if ok else 'FAIL'} {case.__name__} ({time.monotonic() - began:.0f} s)", flush=True)
     print(f"{passed} passed, {len(cases) - passed} failed, 0 skipped")
-    return 0 if passed == len(cases) else 1
+    return 0 if passed and passed == len(cases) else 1

@@ -12,11 +12,15 @@ import sys
 import traceback
 
 import cases_adopt
+import cases_blocks
 import cases_crash
 import cases_flows
+import cases_gone
 import cases_ports
+import cases_software
 
-GROUPS = {"flows": cases_flows, "ports": cases_ports, "crash": cases_crash, "adopt": cases_adopt}
+GROUPS = {"flows": cases_flows, "ports": cases_ports, "blocks": cases_blocks, "software": cases_software, "gone": cases_gone,
+          "crash": cases_crash, "adopt": cases_adopt}
 
 
 def wanted(pattern):

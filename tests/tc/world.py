@@ -13,7 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "hwsim"))
 
 import router  # noqa: E402  pylint: disable=wrong-import-position
-from switch import PATIENCE, counters, expect, rules, run, until, write  # noqa: E402,F401  pylint: disable=wrong-import-position
+from switch import PATIENCE, counters, expect, loaded, rules, run, until, write  # noqa: E402,F401  pylint: disable=wrong-import-position
 
 # As that of the simulated hardware's own tests, but nobody offloads here by itself.
 router.TABLE = """
@@ -137,7 +137,8 @@ def world(module, build, personality="nic", link="plain"):
         yield made
     finally:
         made.close()
-        run("rmmod fo_hwsim")
+        if loaded():
+            run("rmmod fo_hwsim")
 
 
 def filters(w):

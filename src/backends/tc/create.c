@@ -35,6 +35,7 @@ static uint64_t capabilities(const struct fo__tc *tc)
 
 	if (tc->own.mode == FO_TC_CLEAN_UP)
 		return FO_CAP_CRASH_LINGERS;
+	/* Software leaves the L4 checksums of aggregates as they were (act_csum): so it must not translate. */
 	can |= hardware ? FO_CAP_HARDWARE | FO_CAP_PERSIST | NAT : FO_CAP_EGRESS_QDISC | FO_CAP_INGRESS_TC;
 	can |= tc->own.helper_threads ? FO_CAP_ASYNC_ADD : FO_CAP_BLOCKING_ADD;
 	can |= explicit ? FO_CAP_PUNT_MAC : 0;
@@ -59,6 +60,9 @@ static void fill_caps(const struct fo__tc *tc, struct fo_caps *caps)
 	/* Frames shorter than 60 bytes are padded, and counted so. */
 	if (tc->own.mode == FO_TC_HARDWARE && tc->own.bytes == FO_TC_BYTES_FRAME)
 		caps->stats_flags = FO_STATS_L2_MIXED;
+	/* Packets as on the wire, but bytes of the aggregates that they came in. */
+	if (tc->own.mode == FO_TC_SOFTWARE)
+		caps->stats_flags = FO_STATS_GRO_AGGREGATED;
 	if (tc->own.mode == FO_TC_CLEAN_UP) {
 		(void)snprintf(caps->text, sizeof(caps->text), "%u filters of an earlier process removed",
 			       tc->cleared);
@@ -70,7 +74,7 @@ static void fill_caps(const struct fo__tc *tc, struct fo_caps *caps)
 			       tc->cleared);
 	(void)snprintf(
 		caps->text, sizeof(caps->text), "flower filters in %s, profile %s, %s conntrack; guards %s%s",
-		tc->own.mode == FO_TC_SOFTWARE ? "software" : "hardware",
+		tc->own.mode == FO_TC_SOFTWARE ? "software, without NAT" : "hardware",
 		tc->profile == FO_TC_PROFILE_PPE ? "ppe" : "explicit",
 		tc->own.conntrack == FO_TC_CONNTRACK_OFF || (tc->ops && !tc->care) ? "without" : "with",
 		tc->own.guards_shown ? "verified" : "assumed", found);

@@ -129,18 +129,6 @@ int fo__tc_make_rule(struct fo__tc *tc, const struct fo_backend_flow *flow, unsi
 	return rc;
 }
 
-/* Software would leave the checksums of aggregates as they were. */
-static int check_mode(const struct fo__tc *tc, const struct fo_backend_flow *flow, struct fo_error *err)
-{
-	if (tc->own.mode == FO_TC_HARDWARE ||
-	    (!memcmp(&flow->out[0], &flow->flow->tuple[0], sizeof(flow->out[0])) &&
-	     !memcmp(&flow->out[1], &flow->flow->tuple[1], sizeof(flow->out[1]))))
-		return 0;
-	return fo__nl_refuse(err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_RESOLVE, 0, "tuple[1]",
-			     "tc in software spoils the checksums of aggregated packets whose addresses or "
-			     "ports it translates: leave it to the slow path");
-}
-
 /* ---- Coming ---- */
 
 struct adding {
@@ -166,7 +154,7 @@ static void prepare(struct adding *adding, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		int *result = &adding->results[i];
 
-		*result = check_mode(tc, &adding->flows[i], &adding->errs[i]);
+		*result = 0;
 		for (unsigned int dir = 0; !*result && dir < 2; dir++)
 			*result = fo__tc_make_rule(tc, &adding->flows[i], dir, &adding->rules[i][dir],
 						   &adding->errs[i]);
