@@ -45,6 +45,8 @@ static int left_out(const struct env *env, const struct fo_adj *adj, const struc
 		return 1;
 	if ((env->rig->limits & RIG_UNICAST) && (frame->bytes[0] & 1))
 		return 1;
+	if ((env->rig->limits & RIG_NO_SYN) && (spec->tcp_flags & TCP_SYN))
+		return 1;
 	if ((env->rig->limits & RIG_TRUE_TAGS) && spec->n_encaps != adj->n_encaps)
 		return 1;
 	for (i = 0; i < spec->n_encaps && (env->rig->limits & RIG_TRUE_TAGS); i++)

@@ -36,6 +36,7 @@
 #define RIG_UNICAST                                                                                          \
 	(1u << 2) /* what is sent to a multicast MAC is the host's, though no other MAC is looked at */
 #define RIG_TRUE_TAGS (1u << 3) /* tags and sessions that are not the side's: an exception of this rig */
+#define RIG_NO_SYN    (1u << 4) /* SYN is handed up by hardware, to a short cut of the kernel's */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {
@@ -96,7 +97,7 @@ struct rig {
 	const char *about;     /* one line for --list */
 	uint64_t must_have;    /* FO_CAP_ bits whose absence is a failure, never a skip */
 	unsigned int features; /* RIG_ bits */
-	unsigned int limits;   /* RIG_ONE_MTU, RIG_UNICAST, RIG_TRUE_HEADERS, RIG_TRUE_TAGS */
+	unsigned int limits;   /* RIG_ONE_MTU and the like */
 	uint32_t most_flows;   /* connections the backend can hold at once; 0: any number */
 	const struct rig_exception
 		*exceptions; /* (may be NULL) where its kernel is known to break the contract */

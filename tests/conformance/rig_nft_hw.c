@@ -63,17 +63,19 @@ static uint64_t pass(void *state, uint64_t most_ms)
 	 FO_CAP_PUNT_FIN | FO_CAP_PUNT_RST | FO_CAP_FLOW_UPDATE | FO_CAP_CRASH_LINGERS | FO_CAP_NETNS |      \
 	 FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_ASYNC_ADD | FO_CAP_HARDWARE)
 
+#define LIMITS (RIG_ONE_MTU | RIG_UNICAST | RIG_TRUE_HEADERS | RIG_TRUE_TAGS)
+
 #define RIG_NFT_HW                                                                                           \
 	.must_have = MUST_HAVE, .exceptions = nft_hw_exceptions, .features = RIG_BURSTS | RIG_ALLOC,         \
-	.limits = RIG_ONE_MTU | RIG_UNICAST | RIG_TRUE_HEADERS | RIG_TRUE_TAGS, .most_flows = 140,           \
-	.attach = net_attach, .detach = net_detach, .close = net_close, .inject = net_inject,                \
-	.advance = advance, .now_ms = net_now_ms, .side = net_prepare_side, .connection = net_connect,       \
-	.reroute = net_reroute, .port = net_set_port, .settle = net_settle, .pass = pass,                    \
-	.clean = net_hwsim_clean
+	.most_flows = 140, .attach = net_attach, .detach = net_detach, .close = net_close,                   \
+	.inject = net_inject, .advance = advance, .now_ms = net_now_ms, .side = net_prepare_side,            \
+	.connection = net_connect, .reroute = net_reroute, .port = net_set_port, .settle = net_settle,       \
+	.pass = pass, .clean = net_hwsim_clean
 
 const struct rig rig_nft_nic = {
 	.name = "nft-nic",
 	.about = "nf_flowtable with flags offload on the simulated hardware, a network adapter",
+	.limits = LIMITS,
 	.open = open_nic,
 	RIG_NFT_HW,
 };
@@ -81,6 +83,7 @@ const struct rig rig_nft_nic = {
 const struct rig rig_nft_ppe = {
 	.name = "nft-ppe",
 	.about = "nf_flowtable with flags offload on the simulated hardware, a router's chip",
+	.limits = LIMITS | RIG_NO_SYN,
 	.open = open_ppe,
 	RIG_NFT_HW,
 };
