@@ -126,7 +126,7 @@ uint32_t fo__nft_reset_timeout(void)
 uint32_t fo__nft_report_ms(void)
 {
 	static const char *const timeouts[] = {"nf_flowtable_tcp_timeout", "nf_flowtable_udp_timeout"};
-	unsigned long longest = 0, value;
+	unsigned long longest = 0, value = 0;
 
 	for (size_t i = 0; i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
 		if (read_setting(timeouts[i], &value))
