@@ -265,6 +265,7 @@ def churn(w, crowd, moments):
 
 
 def killed_at_random_moments_the_next_start_adopts_what_is_whole(module, build):
+    """Both filters of an add or a delete are one request, which a kill does not cut; who finds halves is what_is_not_whole_goes."""
     moments = random.Random(2)
     adopted = removed = 0
     with world(module, build) as w:
