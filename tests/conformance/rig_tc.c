@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rig_tc.c - the rigs of backend tc: flower filters in the hardware of the simulated switch (tests/hwsim), with the kernel's
- * slow path and its conntrack behind it. Runs in the lab, where tests/lab/tc.sh loads the switch. */
+ * slow path and its conntrack behind it. Runs in the lab, where tests/lab/hw.sh loads the switch. */
 #include "rig_net.h"
 
 #include "flowoffload-tc.h"

@@ -8,6 +8,8 @@
 # Prints the suite's lines, and the sum of all rigs as the last. Status: 1 when anything failed.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
+# shellcheck source=tests/lab/parts.sh
+. tests/lab/parts.sh
 program=${FO_CONFORMANCE:-build/release/tests/conformance/fo-conformance}
 rigs=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
@@ -17,19 +19,7 @@ done
 [ $# -eq 0 ] || shift
 [ ${#rigs[@]} -gt 0 ] || rigs=(bpf-tc bpf-xdp)
 [ -x "$program" ] || { echo "bpf.sh: $program is not built: ninja -C build/release" >&2; exit 1; }
-status=0 passed=0 failed=0 skipped=0
 for rig in "${rigs[@]}"; do
-	# Straight to the console as well: a case that hangs is seen.
-	lines=$(tests/conformance/shares.sh 4 "$program" --rig "$rig" "$@" 2>&1 | tee /dev/stderr) || status=1
-	closing=${lines##*$'\n'}
-	if [[ $closing =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
-		echo "$rig on $(uname -r): $closing"
-		passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
-	else
-		echo "FAIL $rig ended without its closing line"
-		status=1 failed=$((failed + 1))
-	fi
+	part "$rig" tests/conformance/shares.sh 4 "$program" --rig "$rig" "$@"
 done
-[ "$failed" -eq 0 ] || status=1
-echo "$passed passed, $failed failed, $skipped skipped"
-exit "$status"
+parts_end

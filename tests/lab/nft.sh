@@ -1,67 +1,58 @@
 #!/bin/bash
-# nft.sh BUILD [KERNEL...] - what is proven of the backend nft under real kernels: in a guest each, two at once, everything that
-# nft_guest.sh runs. Closes with `N passed, N failed, N skipped` of all of them; exit status 77, with the reason in the last
-# line, when this machine cannot run any.
-set -euo pipefail
-here=$(dirname "$(readlink -f "$0")")
-build=$(readlink -f "${1:?which build}")
-shift
-kernels=("$@")
-[ ${#kernels[@]} -gt 0 ] || kernels=(6.1 6.12)
-# Ends what hangs. On a machine that does nothing else a guest is through in a fifth of it.
-deadline=2400
+# nft.sh BUILD - run in a guest: the backend nft on a kernel that has loaded nothing of it yet, its own cases, and
+# the conformance suite through the rig nft. Closes with `N passed, N failed, N skipped` of all three.
+set -u
+build=$1
+# shellcheck source=tests/lab/parts.sh
+. "$(dirname "$0")/parts.sh"
 
-logs=$(mktemp -d)
-children=()
-cleanup() {
-	local child
-	for child in "${children[@]}"; do
-		kill "$child" 2>/dev/null || true
-	done
-	wait
-	rm -rf "$logs"
+says() { # WORD - does the probe of nft, without any permission, say it?
+	"$build/examples/fo-demo/fo-demo" probe | sed -n '/^nft/,/^[a-z]/p' | tee /dev/stderr | grep -q -- "$1"
 }
-trap cleanup EXIT
-trap 'exit 143' TERM INT HUP
 
-# One processor each: two guests share a machine of two, and a kernel that patches its own code while an emulated processor runs
-# it has died of that at boot.
-for kernel in "${kernels[@]}"; do
-	"$here/run.sh" --cpus 1 --deadline "$deadline" "$kernel" "$here/nft_guest.sh" "$build" >"$logs/$kernel" 2>&1 &
-	children+=($!)
-done
-
-passed=0
-failed=0
-skipped=0
-cannot=0
-reason=
-for i in "${!kernels[@]}"; do
-	status=0
-	wait "${children[$i]}" || status=$?
-	log=$logs/${kernels[$i]}
-	echo "---- Linux ${kernels[$i]}"
-	cat "$log"
-	counts=(0 0 0)
-	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1) || true
-	[ -z "$line" ] || read -r -a counts <<<"${line//[^0-9 ]/}"
-	if [ "$status" -eq 77 ]; then
-		cannot=$((cannot + 1))
-		reason=$(tail -n 1 "$log")
-		counts=(0 0 1)
-	elif [ "$status" -ne 0 ] && [ "${counts[1]}" -eq 0 ]; then
-		echo "the guest ended with status $status"
-		counts[1]=1
+# The probe itself must make the kernel load what it asks for: conntrack's sysctls do not exist before.
+fresh() {
+	if grep -q '^nf_conntrack ' /proc/modules; then
+		echo "FAIL nf_conntrack is loaded already: this shows nothing"
+	elif ! says 'nf_conntrack_acct must be 1'; then
+		echo "FAIL the probe does not ask for the sysctl that is missing"
+	elif ! sysctl -q -w net.netfilter.nf_conntrack_acct=1 || ! says '^nft: usable'; then
+		echo "FAIL the probe does not say that it can"
+	else
+		echo "ok   a_probe_loads_what_it_asks_for"
+		echo "1 passed, 0 failed, 0 skipped"
+		return 0
 	fi
-	passed=$((passed + counts[0]))
-	failed=$((failed + counts[1]))
-	skipped=$((skipped + counts[2]))
-	echo "Linux ${kernels[$i]}: ${counts[0]} passed, ${counts[1]} failed, ${counts[2]} skipped"
-done
-children=()
-if [ "$cannot" -eq ${#kernels[@]} ]; then
-	echo "$reason"
-	exit 77
-fi
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" -eq 0 ]
+	echo "0 passed, 1 failed, 0 skipped"
+	return 1
+}
+
+# A router of world.sh, killed: neither its processes nor a name stay.
+killed() {
+	local child
+	"$tests/nft/world.sh" sleep 4711 &
+	child=$!
+	until pgrep -f '^sleep 4711' >/dev/null; do
+		kill -0 "$child" || break
+		sleep 0.1
+	done
+	kill -KILL "$child" && wait "$child" 2>/dev/null
+	for _ in {1..600}; do
+		if ! pgrep -f '^sleep 4711' >/dev/null && [ -z "$(ip netns list)" ]; then
+			echo "ok   a_killed_world_leaves_nothing"
+			echo "1 passed, 0 failed, 0 skipped"
+			return 0
+		fi
+		sleep 0.1
+	done
+	echo "FAIL a_killed_world_leaves_nothing: $(pgrep -af '^sleep 4711'; ip netns list)"
+	echo "0 passed, 1 failed, 0 skipped"
+	return 1
+}
+
+tests=$(dirname "$0")/..
+part fresh fresh
+part killed killed
+part nft-live "$tests/nft/world.sh" "$build/tests/nft/nft-live"
+part conformance "$tests/conformance/shares.sh" "${LAB_SHARES:-4}" "$build/tests/conformance/fo-conformance" --rig nft
+parts_end
