@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # The backend tc on the simulated switch, on the kernel that runs this: ./dev lab KERNEL tests/lab/tc.sh [PART...] [-- ARGUMENT...]
-# PART: tc and tc-ppe, rigs of the conformance suite, and live, real packets; by itself all. Arguments go to fo-conformance
+# PART: tc and tc-ppe, rigs of the conformance suite, and live, real packets: by itself these; or tc-threads, as tc with two threads
+# that wait for the driver. Arguments go to fo-conformance
 # (--case GLOB). Built before: build/release (or what BUILD says), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
 # Prints the lines of all, and their sum as the last. Status: 1 when anything failed.
 set -uo pipefail
