@@ -203,6 +203,7 @@ static void print_exceptions(void)
 	print_exceptions_of("nft in hardware", nft_hw_exceptions, NULL);
 	print_exceptions_of("bpf", bpf_xdp_exceptions, NULL);
 	print_exceptions_of("tc", tc_exceptions, NULL);
+	print_exceptions_of("tc, `helper_threads`", tc_threads_exceptions, tc_exceptions);
 	print_exceptions_of("tc, profile `ppe`", tc_ppe_exceptions, tc_exceptions);
 }
 

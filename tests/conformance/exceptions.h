@@ -20,6 +20,6 @@ struct rig_exception {
 /* Ends with one without a name. */
 extern const struct rig_exception nft_exceptions[], nft_hw_exceptions[];
 extern const struct rig_exception bpf_xdp_exceptions[];
-extern const struct rig_exception tc_exceptions[], tc_ppe_exceptions[];
+extern const struct rig_exception tc_exceptions[], tc_threads_exceptions[], tc_ppe_exceptions[];
 
 #endif /* CONFORMANCE_EXCEPTIONS_H */

@@ -18,6 +18,27 @@ void faulty_connected(struct env *env, struct fo_flow *flow, unsigned int n)
 	env_connect(env, flow);
 }
 
+const struct fo_event *faulty_end(const struct env *env, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < env->n_events; i++)
+		if (env->events[i].flow == env->ids[n] && FO_EV_IS_TERMINAL(env->events[i].kind))
+			return &env->events[i];
+	return NULL;
+}
+
+/* The table took it, and the hardware did not: an event says so, and why. */
+static void was_refused(struct env *env, unsigned int n)
+{
+	const struct fo_event *event = faulty_end(env, n);
+
+	REQUIRE(event && event->kind == FO_EV_REFUSED);
+	REQUIRE_EQ(env_count_events(env, env->ids[n], 0), 1);
+	REQUIRE(event->reason != FO_R_NONE && event->backend_errno > 0);
+	env->flows[n].life = MODEL_GONE;
+}
+
 enum faulty_place faulty_place(struct env *env, unsigned int n)
 {
 	struct fo_flow_info info;
@@ -26,9 +47,7 @@ enum faulty_place faulty_place(struct env *env, unsigned int n)
 		return FAULTY_OUTSIDE;
 	FO_INIT(&info);
 	if (fo_flow_get(env->table, env->ids[n], &info, NULL) == -ENOENT) {
-		env->flows[n].life = MODEL_GONE;
-		REQUIRE_EQ(env_count_events(env, env->ids[n], FO_EV_REFUSED), 1);
-		REQUIRE_EQ(env_count_events(env, env->ids[n], 0), 1);
+		was_refused(env, n);
 		return FAULTY_OUTSIDE;
 	}
 	if (info.state == FO_STATE_HARDWARE) {
@@ -92,14 +111,4 @@ void faulty_mend_and_end(struct env *env)
 		env_delete(env, n);
 	}
 	REQUIRE_EQ(env_rules(env), 0);
-}
-
-const struct fo_event *faulty_end(const struct env *env, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < env->n_events; i++)
-		if (env->events[i].flow == env->ids[n] && FO_EV_IS_TERMINAL(env->events[i].kind))
-			return &env->events[i];
-	return NULL;
 }

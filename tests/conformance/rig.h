@@ -163,6 +163,6 @@ extern const struct rig rig_soft;
 extern const struct rig rig_npu;
 extern const struct rig rig_nft, rig_nft_nic, rig_nft_ppe;
 extern const struct rig rig_bpf_tc, rig_bpf_xdp, rig_bpf_generic;
-extern const struct rig rig_tc, rig_tc_ppe;
+extern const struct rig rig_tc, rig_tc_threads, rig_tc_ppe;
 
 #endif /* CONFORMANCE_RIG_H */

@@ -10,16 +10,16 @@
 	 FO_CAP_NAT66 | FO_CAP_VLAN | FO_CAP_VLAN_AD | FO_CAP_QINQ | FO_CAP_DSCP | FO_CAP_INGRESS |          \
 	 FO_CAP_ADJ_UPDATE | FO_CAP_FLOW_UPDATE | FO_CAP_HARDWARE | FO_CAP_PUNT_SYN | FO_CAP_PUNT_FIN |      \
 	 FO_CAP_PUNT_RST | FO_CAP_CRASH_LINGERS | FO_CAP_DELETE_KEEPS_CT | FO_CAP_COUNTERS_FAST |            \
-	 FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_CALLER_NEIGH | FO_CAP_BLOCKING_ADD |                \
-	 FO_CAP_PERSIST)
+	 FO_CAP_NETNS | FO_CAP_PER_FLOW_TIMEOUT | FO_CAP_CALLER_NEIGH | FO_CAP_PERSIST)
 
-static int open_as(const char *personality, uint32_t profile, void **state, struct fo_table_options *options,
-		   char *why, size_t why_size)
+static int open_as(const char *personality, uint32_t profile, uint32_t threads, void **state,
+		   struct fo_table_options *options, char *why, size_t why_size)
 {
 	static struct fo_tc_options own;
 
 	FO_INIT(&own);
 	own.profile = profile;
+	own.helper_threads = threads;
 	own.conntrack = FO_TC_CONNTRACK_ON;
 	own.bytes = FO_TC_BYTES_IP;
 	/* This suite is what shows it. */
@@ -34,12 +34,17 @@ static int open_as(const char *personality, uint32_t profile, void **state, stru
 
 static int open_explicit(void **state, struct fo_table_options *options, char *why, size_t why_size)
 {
-	return open_as("nic", FO_TC_PROFILE_EXPLICIT, state, options, why, why_size);
+	return open_as("nic", FO_TC_PROFILE_EXPLICIT, 0, state, options, why, why_size);
+}
+
+static int open_threads(void **state, struct fo_table_options *options, char *why, size_t why_size)
+{
+	return open_as("nic", FO_TC_PROFILE_EXPLICIT, 2, state, options, why, why_size);
 }
 
 static int open_ppe(void **state, struct fo_table_options *options, char *why, size_t why_size)
 {
-	return open_as("ppe", FO_TC_PROFILE_PPE, state, options, why, why_size);
+	return open_as("ppe", FO_TC_PROFILE_PPE, 0, state, options, why, why_size);
 }
 
 static int ask_stats(void *arg, const struct fo_flow_info *info)
@@ -71,17 +76,27 @@ static void advance(void *state, uint64_t ms)
 const struct rig rig_tc = {
 	.name = "tc",
 	.about = "flower filters, profile explicit, on the simulated switch as a nic (in the lab)",
-	.must_have = EVERYWHERE | FO_CAP_PUNT_MAC | FO_CAP_GUARDS_VERIFIED,
+	.must_have = EVERYWHERE | FO_CAP_BLOCKING_ADD | FO_CAP_PUNT_MAC | FO_CAP_GUARDS_VERIFIED,
 	.limits = RIG_ONE_MTU,
 	.exceptions = tc_exceptions,
 	.open = open_explicit,
 	RIG_TC,
 };
 
+const struct rig rig_tc_threads = {
+	.name = "tc-threads",
+	.about = "as tc, with two threads that wait for the driver",
+	.must_have = EVERYWHERE | FO_CAP_ASYNC_ADD | FO_CAP_PUNT_MAC | FO_CAP_GUARDS_VERIFIED,
+	.limits = RIG_ONE_MTU,
+	.exceptions = tc_threads_exceptions,
+	.open = open_threads,
+	RIG_TC,
+};
+
 const struct rig rig_tc_ppe = {
 	.name = "tc-ppe",
 	.about = "flower filters, profile ppe, on the simulated switch as a packet engine (in the lab)",
-	.must_have = EVERYWHERE,
+	.must_have = EVERYWHERE | FO_CAP_BLOCKING_ADD,
 	.limits = RIG_ONE_MTU | RIG_UNICAST,
 	.exceptions = tc_ppe_exceptions,
 	.open = open_ppe,

@@ -8,13 +8,13 @@ const struct rig *const rig_list[] = {
 	&rig_npu,
 #endif
 #ifdef HAVE_RIG_NFT
-	&rig_nft,    &rig_nft_nic, &rig_nft_ppe,
+	&rig_nft,    &rig_nft_nic,    &rig_nft_ppe,
 #endif
 #ifdef HAVE_RIG_BPF
-	&rig_bpf_tc, &rig_bpf_xdp, &rig_bpf_generic,
+	&rig_bpf_tc, &rig_bpf_xdp,    &rig_bpf_generic,
 #endif
 #ifdef HAVE_RIG_TC
-	&rig_tc,     &rig_tc_ppe,
+	&rig_tc,     &rig_tc_threads, &rig_tc_ppe,
 #endif
 	NULL,
 };

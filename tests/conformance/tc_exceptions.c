@@ -23,6 +23,15 @@ const struct rig_exception tc_exceptions[] = {
 	{0, 0, 0, 0, 0},
 };
 
+const struct rig_exception tc_threads_exceptions[] = {
+	EVERYWHERE,
+	{"late/armed_flow_is_not_short_cut", FORWARDED, 0, 0,
+	 "hardware forwards from when a thread has added a rule to it, one direction before the other; that "
+	 "the flow "
+	 "is in is said at the next poll"},
+	{0, 0, 0, 0, 0},
+};
+
 const struct rig_exception tc_ppe_exceptions[] = {
 	EVERYWHERE,
 	{"adjacency/port_mtu_and_encapsulation_change", "give the port this MTU", 0, 0,
