@@ -22,7 +22,7 @@
 struct listing {
 	struct fo__tx *tx;
 	uint16_t order;
-	uint8_t lean; /* without counters for each processor: hardware counts, and making them takes longer than all else */
+	uint8_t lean; /* without counters for each processor: hardware counts */
 	struct nlattr *action, *options;
 };
 
