@@ -37,6 +37,7 @@
 	(1u << 2) /* what is sent to a multicast MAC is the host's, though no other MAC is looked at */
 #define RIG_TRUE_TAGS (1u << 3) /* tags and sessions that are not the side's: an exception of this rig */
 #define RIG_NO_SYN    (1u << 4) /* SYN is handed up by hardware, to a short cut of the kernel's */
+#define RIG_KEEPS     (1u << 5) /* nothing but the backend takes from the device what a dead process left */
 
 /* One frame to send in. Fields as in struct fo_packet; the rig copies what it needs. */
 struct rig_packet {

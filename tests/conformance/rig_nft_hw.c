@@ -83,7 +83,7 @@ const struct rig rig_nft_nic = {
 const struct rig rig_nft_ppe = {
 	.name = "nft-ppe",
 	.about = "nf_flowtable with flags offload on the simulated hardware, a router's chip",
-	.limits = LIMITS | RIG_NO_SYN,
+	.limits = LIMITS | RIG_NO_SYN | RIG_KEEPS,
 	.open = open_ppe,
 	RIG_NFT_HW,
 };

@@ -145,7 +145,8 @@ class Net:
         return "\n".join("     " + line for text in said for line in text.splitlines())
 
     def address(self, who, device):
-        return json.loads(self.run(who, "ip", "-j", "link", "show", device).stdout)[0]["address"]
+        """Its MAC address; None: it has none."""
+        return json.loads(self.run(who, "ip", "-j", "link", "show", device).stdout)[0].get("address")
 
     def sent(self):
         """Packets that the router's ports have sent."""

@@ -32,9 +32,9 @@ class TcNet(programs_net.Net):
         self.lan, self.wan = self.with_macs(self.lan, "c"), self.with_macs(self.wan, "s")
 
     def with_macs(self, side, far):
-        """The bridge's own address where there is one, else the port's."""
+        """The bridge's own address where there is one, else the port's: a session has none."""
         port, l3_device = side.split(",")[0], re.search("l3=([^,]+)", side)
-        own = self.address("r", l3_device[1] if l3_device else port)
+        own = l3_device and self.address("r", l3_device[1]) or self.address("r", port)
         return f"{side},mac={own},peer={self.address(far, 'eth')},mtu=1500"
 
     def filters(self):
