@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #include "faulty.h"
 
@@ -49,8 +48,8 @@ static void check_words(struct env *env, const struct answer *answer, int code, 
 
 /* ---- Refusals -------------------------------------------------------------------------------------------- */
 
-/* One flow in hardware, then a batch under a fault. Returns how many of the batch are in hardware. */
-static unsigned int batch_under(struct env *env, const struct rig_fault *fault, struct answer *answer)
+/* One flow in hardware, then a batch under a fault. */
+static void batch_under(struct env *env, const struct rig_fault *fault, struct answer *answer)
 {
 	struct fo_flow flows[BATCH];
 	unsigned int i;
@@ -60,7 +59,6 @@ static unsigned int batch_under(struct env *env, const struct rig_fault *fault, 
 		faulty_connected(env, &flows[i], 1 + i);
 	env_fault(env, fault);
 	give(env, flows, BATCH, answer);
-	return faulty_check(env) - 1;
 }
 
 /* Room for two flows and a half. */
@@ -70,8 +68,9 @@ static void full_in_a_batch(struct env *env)
 	struct answer answer;
 	unsigned int inside, i;
 
-	inside = batch_under(env, &full, &answer);
-	REQUIRE(inside < BATCH);
+	batch_under(env, &full, &answer);
+	inside = faulty_check(env) - 1;
+	REQUIRE(inside <= full.room / 2);
 	if (faulty_answers_at_once(env)) {
 		REQUIRE_EQ(inside, 2);
 		for (i = 0; i < BATCH; i++)
@@ -92,7 +91,7 @@ static void full_from_the_start(struct env *env)
 	for (full.room = 0; full.room < 2; full.room++) {
 		env_fault(env, &full);
 		give(env, &flow, 1, &answer);
-		REQUIRE_EQ(faulty_check(env), 0);
+		faulty_expect(env, 0);
 		if (faulty_answers_at_once(env))
 			check_words(env, &answer, -ENOSPC, FO_R_FULL, ENOSPC, "The flow table is full");
 		if (!answer.results[0])
@@ -103,14 +102,28 @@ static void full_from_the_start(struct env *env)
 	faulty_mend_and_end(env);
 }
 
-/* The second rule of one flow, with words of the driver's own; the others do not suffer. */
+/* How many of the batch are in the table. */
+static unsigned int kept(const struct env *env)
+{
+	unsigned int n, out = 0;
+
+	for (n = 1; n <= BATCH; n++)
+		out += env->flows[n].life != MODEL_GONE;
+	return out;
+}
+
+/* The second rule of one flow, with words of the driver's own; the others do not suffer. Who stays in the table is asked
+ * for again. */
 static void failure_in_a_batch(struct env *env)
 {
 	const struct rig_fault once = {.error = EIO, .skip = 3, .count = 1, .words = "The engine has hung"};
 	struct answer answer;
 	unsigned int i;
 
-	REQUIRE_EQ(batch_under(env, &once, &answer), BATCH - 1);
+	batch_under(env, &once, &answer);
+	(void)faulty_check(env);
+	faulty_expect(env, 1 + kept(env));
+	REQUIRE(kept(env) >= BATCH - 1);
 	if (faulty_answers_at_once(env)) {
 		for (i = 0; i < BATCH; i++)
 			REQUIRE_EQ(answer.results[i], i == 1 ? -EIO : 0);
@@ -125,7 +138,8 @@ static void one_direction(struct env *env, uint32_t port)
 	struct answer answer;
 	unsigned int i;
 
-	REQUIRE_EQ(batch_under(env, &refusing, &answer), 0);
+	batch_under(env, &refusing, &answer);
+	faulty_expect(env, 1);
 	if (faulty_answers_at_once(env)) {
 		for (i = 0; i < BATCH; i++)
 			REQUIRE_EQ(answer.results[i], -EOPNOTSUPP);
@@ -156,12 +170,12 @@ static void ability_lost(struct env *env)
 	faulty_connected(env, &flow, 1);
 	env_fault(env, &without);
 	give(env, &flow, 1, &answer);
-	REQUIRE_EQ(faulty_check(env), 1);
+	faulty_expect(env, 1);
 	if (faulty_answers_at_once(env))
 		check_words(env, &answer, -EOPNOTSUPP, FO_R_UNSUPPORTED, EOPNOTSUPP,
 			    "Told to be without NAT");
 	(void)plain(env, FO_FAMILY_IPV4, 17, NAT_NONE, 2);
-	REQUIRE_EQ(faulty_check(env), 2);
+	faulty_expect(env, 2);
 	faulty_mend_and_end(env);
 }
 
@@ -182,21 +196,13 @@ struct call {
 	atomic_int over;
 };
 
-static uint64_t real_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void *run_call(void *arg)
 {
 	struct call *call = arg;
-	uint64_t began = real_ms();
+	uint64_t began = env_monotonic_ms();
 
 	call->rc = call->run(call);
-	call->took_ms = real_ms() - began;
+	call->took_ms = env_monotonic_ms() - began;
 	atomic_store(&call->over, 1);
 	return NULL;
 }
@@ -277,7 +283,7 @@ static void slow_driver(struct env *env)
 	for (i = 0; i < 2; i++)
 		env->ids[1 + i] = call.ids[i];
 	env_settle(env);
-	REQUIRE_EQ(faulty_check(env), 3);
+	faulty_expect(env, 3);
 
 	call.run = ask_them;
 	atomic_store(&call.over, 0);
@@ -293,7 +299,7 @@ static void slow_driver(struct env *env)
 		deleted_with(env, 1 + i, &call.counters[i]);
 		env->flows[1 + i].life = MODEL_GONE;
 	}
-	REQUIRE_EQ(faulty_check(env), 1);
+	faulty_expect(env, 1);
 	faulty_mend_and_end(env);
 }
 
@@ -341,6 +347,23 @@ static void flows_over_two_ports(struct env *env)
 		usual(env);
 }
 
+/* Where the kernel decides what goes where, it takes flows off a port that is down, and the table says so; that they are to
+ * end is for the caller to say. */
+static int is_kernels(const struct env *env)
+{
+	return !(env->caps.can & FO_CAP_CALLER_NEIGH);
+}
+
+static unsigned int left_port(const struct env *env)
+{
+	unsigned int i, out = 0;
+
+	for (i = 1; i <= BATCH; i++)
+		out += faulty_end(env, i) ||
+		       (is_kernels(env) && env_count_events(env, env->ids[i], FO_EV_FALLBACK));
+	return out;
+}
+
 /* The kernel's own notice must do: a port goes down while packets for it come in, and comes back. */
 static void port_under_load(struct env *env)
 {
@@ -348,17 +371,19 @@ static void port_under_load(struct env *env)
 	unsigned int i;
 
 	flows_over_two_ports(env);
-	REQUIRE_EQ(faulty_check(env), 1 + BATCH);
+	faulty_expect(env, 1 + BATCH);
 	device(env, WAN, FO_PORT_DOWN);
 	for (i = 1; i <= BATCH; i++)
 		env->flows[i].life = MODEL_EGRESS_DOWN;
-	for (i = 0; env_count_ends(env) < BATCH; i++) {
+	for (i = 0; left_port(env) < BATCH; i++) {
 		REQUIRE(i < 20000);
 		REQUIRE(env_arrive(env, 0, i & 1 ? FO_REPLY : FO_ORIGINAL));
 		goes_nowhere(env, 1 + i % BATCH);
 		env_polls(env, 1);
 	}
-	REQUIRE_EQ(env_rules(env), 2);
+	faulty_expect_rules(env, 2);
+	if (is_kernels(env))
+		env_port_set(env, WAN, FO_PORT_DOWN);
 	for (i = 1; i <= BATCH; i++) {
 		env_ended(env, i, FO_EV_INVALIDATED, FO_R_EGRESS_DOWN);
 		env_quiet(env, i, FO_ORIGINAL, FO_R_NONE);
@@ -366,11 +391,13 @@ static void port_under_load(struct env *env)
 	flow = env->flows[1].flow;
 	env_add_refused(env, &flow, -ENODEV, FO_R_EGRESS_DOWN, NULL);
 	device(env, WAN, FO_PORT_UP);
+	if (is_kernels(env))
+		env_port_set(env, WAN, FO_PORT_UP);
 	env_polls(env, 1);
-	REQUIRE_EQ(faulty_check(env), 1);
+	faulty_expect(env, 1);
 	for (i = 1; i <= BATCH; i++)
 		faulty_add_again(env, i);
-	REQUIRE_EQ(faulty_check(env), 1 + BATCH);
+	faulty_expect(env, 1 + BATCH);
 	faulty_mend_and_end(env);
 }
 

@@ -107,6 +107,8 @@ void env_spec(const struct env *env, unsigned int flow, enum fo_dir dir, struct 
 struct rig_packet env_frame(const struct env *env, unsigned int flow, enum fo_dir dir,
 			    const struct packet_spec *spec);
 
+/* Of this machine, whatever the table's clock says. */
+uint64_t env_monotonic_ms(void);
 /* Poll until nothing is pending: no flow ARMED, none CLOSING. Events go to env->events. */
 void env_settle(struct env *env);
 /* One poll that delivers so many events at most. */

@@ -27,7 +27,7 @@ static void keep_event(void *arg, const struct fo_event *event)
 	env->events[env->n_events++] = *event;
 }
 
-static uint64_t monotonic_ms(void)
+uint64_t env_monotonic_ms(void)
 {
 	struct timespec now;
 
@@ -40,7 +40,7 @@ void env_poll_limited(struct env *env, unsigned int max_events)
 	unsigned int before = env->n_events;
 	int rc;
 
-	env->polled_ms = monotonic_ms();
+	env->polled_ms = env_monotonic_ms();
 	if (env->rig->settle)
 		env->rig->settle(env->state);
 	rc = fo_table_poll(env->table, max_events, 0, keep_event, env, &env->err);
@@ -51,7 +51,7 @@ void env_poll_limited(struct env *env, unsigned int max_events)
 
 void env_keep_lease(struct env *env)
 {
-	if ((env->caps.can & FO_CAP_CRASH_LEASE) && monotonic_ms() - env->polled_ms >= LEASE_POLL_MS)
+	if ((env->caps.can & FO_CAP_CRASH_LEASE) && env_monotonic_ms() - env->polled_ms >= LEASE_POLL_MS)
 		env_poll_limited(env, 0);
 }
 

@@ -21,8 +21,12 @@ void faulty_connected(struct env *env, struct fo_flow *flow, unsigned int n);
 /* Of a flow that the table took and that is in its hardware or not: it says which. */
 enum faulty_place faulty_place(struct env *env, unsigned int n);
 /* All flows so far: nothing is half installed, but where that is said; and packets of all arrive. Returns how many are in
- * hardware. */
+ * hardware with both rules; of those that are said to be half there, the rules are counted. */
 unsigned int faulty_check(struct env *env);
+/* ... and it is so many; a backend that answers later may take its time. */
+void faulty_expect(struct env *env, unsigned int want);
+/* As soon as the backend answers, the hardware has so many rules that forward. */
+void faulty_expect_rules(struct env *env, unsigned int want);
 /* A flow that was refused, or has ended, is added again. */
 void faulty_add_again(struct env *env, unsigned int n);
 /* It works again: what was refused is added after all; then everything goes, and nothing stays. */

@@ -51,6 +51,21 @@ void net_advance(void *state, uint64_t ms)
 	net->ahead_ms += ms;
 }
 
+static int ask_stats(void *arg, const struct fo_flow_info *info)
+{
+	struct fo_flow_counters stats;
+
+	FO_INIT(&stats);
+	(void)fo_flow_stats(arg, info->id, &stats, NULL);
+	return 0;
+}
+
+void net_read_counters(struct net *net)
+{
+	if (net->table)
+		(void)fo_flow_walk(net->table, NULL, ask_stats, net->table, NULL);
+}
+
 void net_close(void *state)
 {
 	struct net *net = state;

@@ -58,9 +58,11 @@ struct net {
 	const char
 		*hwsim; /* ports are those of the simulated switch, with this personality; NULL: veth pairs */
 	int counters;	/* the switch's, as a file */
+	int tells;	/* ... what it counted, when asked */
 	unsigned long flushed;	 /* by the switch, before */
 	unsigned long forwarded; /* ... so far, if carried says so: nothing was sent since */
 	int carried;
+	int prompt;  /* what hardware counts is waited for before the table's clock jumps */
 	int instant; /* flows are on the short cut once they are added */
 	int home;    /* the namespace that this process came from */
 	int router;  /* namespaces */
@@ -121,6 +123,8 @@ void net_hwsim_give_back(struct net *net);
 /* What it counted so far, by its own word; rules that it has. */
 int net_hwsim_counter(struct net *net, const char *name, unsigned long *out);
 int net_hwsim_rules(struct net *net, unsigned int *out);
+/* Has it counted what it has told nobody, and will? */
+int net_hwsim_untold(struct net *net);
 /* struct rig's functions of hardware that fails on order. */
 int net_hwsim_fault(void *state, const struct rig_fault *fault, char *why, size_t why_size);
 int net_hwsim_forwarding(void *state, unsigned int *out);
@@ -155,6 +159,8 @@ int net_carry(struct net *net, const struct rig_packet *packet);
 int net_tap_open(struct net *net); /* the tap alone: for backends that need no slow path to be right */
 int net_router_open(struct net *net);
 void net_router_close(struct net *net);
+/* One of conntrack's settings, in the router. */
+int net_set_kernel(struct net *net, const char *setting, const char *value);
 int net_router_run(struct net *net, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int net_router_connect(struct net *net, const struct fo_flow *flow, const uint32_t *side);
 /* By other sides from now on. */
@@ -183,6 +189,8 @@ int net_open_hwsim(void **state, struct fo_table_options *options, const char *b
 /* Without rules, routes and NAT: for a backend that does not ask the slow path. */
 int net_open_bare(void **state, struct fo_table_options *options, const char *backend, char *why,
 		  size_t why_size);
+/* Ask the table for what it counted. */
+void net_read_counters(struct net *net);
 int net_attach(void *state, struct fo_table *table, char *why, size_t why_size);
 void net_detach(void *state);
 void net_close(void *state);

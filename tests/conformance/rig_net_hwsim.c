@@ -157,6 +157,7 @@ static int order(struct net *net, const struct rig_fault *fault)
 		[RIG_STATS_KEPT] = "on", [RIG_STATS_REFUSED] = "refused", [RIG_STATS_LOST] = "lost"};
 	unsigned int rules = 0;
 
+	net->tells = fault->stats == RIG_STATS_KEPT;
 	if (fault->full && net_hwsim_rules(net, &rules))
 		return -1;
 	return set_number(net, SWITCH "capacity", fault->full ? rules + fault->room : CAPACITY) ||
@@ -288,6 +289,14 @@ static int count_rules(struct net *net, const char *of, unsigned int *out)
 int net_hwsim_rules(struct net *net, unsigned int *out)
 {
 	return count_rules(net, "\n", out);
+}
+
+int net_hwsim_untold(struct net *net)
+{
+	unsigned int rules, told;
+
+	return net->tells && !net_hwsim_rules(net, &rules) && !count_rules(net, " untold=0\n", &told) &&
+	       told < rules;
 }
 
 /* All but guards. */

@@ -68,6 +68,19 @@ static int tap_rules(struct net *net, const char *then)
 	return 0;
 }
 
+int net_set_kernel(struct net *net, const char *setting, const char *value)
+{
+	char path[96];
+	int fd, bad;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", setting);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	bad = fd < 0 || write(fd, value, strlen(value)) < 0;
+	if (fd >= 0)
+		close(fd);
+	return bad ? net_fail(net, "%s: %m", setting) : 0;
+}
+
 /* Packets of the cases have whatever numbers: windows are not what they are about. And no case is so slow, on whatever
  * machine, that a connection idles off the short cut or out of conntrack. */
 static int set_conntrack(struct net *net)
@@ -82,17 +95,9 @@ static int set_conntrack(struct net *net)
 	for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		/* Flows in hardware may have no shorter timeouts than a tenth of that, and some more. */
 		int hardware = net->hwsim && !net->instant && strstr(settings[i][0], "flowtable");
-		const char *value = hardware ? "600" : settings[i][1];
-		char path[96];
-		int fd, bad;
 
-		snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", settings[i][0]);
-		fd = open(path, O_WRONLY | O_CLOEXEC);
-		bad = fd < 0 || write(fd, value, strlen(value)) < 0;
-		if (fd >= 0)
-			close(fd);
-		if (bad)
-			return net_fail(net, "%s: %m", settings[i][0]);
+		if (net_set_kernel(net, settings[i][0], hardware ? "600" : settings[i][1]))
+			return -1;
 	}
 	return 0;
 }

@@ -47,22 +47,10 @@ static int open_ppe(void **state, struct fo_table_options *options, char *why, s
 	return open_as("ppe", FO_TC_PROFILE_PPE, 0, state, options, why, why_size);
 }
 
-static int ask_stats(void *arg, const struct fo_flow_info *info)
-{
-	struct fo_flow_counters stats;
-
-	FO_INIT(&stats);
-	(void)fo_flow_stats(arg, info->id, &stats, NULL);
-	return 0;
-}
-
 /* What the hardware counted until now is read before the table's clock jumps: a counter says nothing of when. */
 static void advance(void *state, uint64_t ms)
 {
-	struct net *net = state;
-
-	if (net->table)
-		(void)fo_flow_walk(net->table, NULL, ask_stats, net->table, NULL);
+	net_read_counters(state);
 	net_advance(state, ms);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* debug.c - debugfs, folder fo_hwsim: the rules and counters as the hardware has them, and what kind it is.
  *
- * rules           one line a rule: what it matches, what it does, its own counters
+ * rules           one line a rule: what it matches, what it does, its own counters; untold: packets not told yet
  * counters        one line a count; whatever is written sets them to 0
  * personality     nic or ppe; changed only while there are no rules
  * capacity        rules that fit
@@ -88,8 +88,8 @@ static int rules_show(struct seq_file *seq, void *at)
 		   rule->in->host->name);
 	show_match(seq, &rule->match.key);
 	show_act(seq, &rule->act);
-	seq_printf(seq, " packets=%llu bytes=%llu idle_ms=%u\n", rule->packets, rule->bytes,
-		   jiffies_to_msecs(jiffies - rule->used));
+	seq_printf(seq, " packets=%llu bytes=%llu idle_ms=%u untold=%llu\n", rule->packets, rule->bytes,
+		   jiffies_to_msecs(jiffies - rule->used), rule->packets - rule->told_packets);
 	return 0;
 }
 
