@@ -14,8 +14,8 @@
 #define DELAY_MS   5u
 #define MANY_FLOWS 2000u
 /* Short rounds, and many, so that both halves of one meet the same machine. */
-#define DELETE_FLOWS  500u
-#define DELETE_ROUNDS 21u
+#define DELETE_FLOWS  128u
+#define DELETE_ROUNDS 61u
 
 /* ---- Adding ---- */
 
