@@ -300,8 +300,9 @@ static void policies(struct world *world)
 	CHECK_INT(hwsim_rules(), 0);
 	OK(fo_policy_add(world->table, &policy, &id, &live_err));
 	pair_talk(&pair, 5);
-	usleep(100000);
 	/* Taken by the kernel, and nobody has looked: the drain finds it. */
+	for (unsigned int waited = 0; hwsim_rules() < 2 && waited < 1000; waited++)
+		usleep(20000);
 	CHECK_INT(hwsim_rules(), 2);
 	close_clean(world);
 	pair_close(&pair);

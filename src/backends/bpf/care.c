@@ -23,7 +23,8 @@ static int absent(uint32_t how, int code, int errno_, struct fo_error *err)
 
 static int no_memory(struct fo__bpf *bpf, struct fo_error *err)
 {
-	return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, "capacity", 0, "no memory for %u flows", bpf->n_slots);
+	return fo__bpf_fail(err, -ENOMEM, FO_R_MEMORY, "capacity", 0,
+			    "no memory for %u flows: give a smaller one", bpf->n_slots);
 }
 
 int fo__bpf_care_open(struct fo__bpf *bpf, uint32_t how, struct fo_error *err)

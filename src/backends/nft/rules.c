@@ -300,7 +300,7 @@ int fo__nft_create_rules(struct fo__nft *nft, int probing, struct fo_error *err)
 			       : fo__nl_refuse(
 					 err, -EBUSY, FO_R_IN_USE, FO_STAGE_INSTALL, EBUSY, "ports",
 					 "the driver of one of the ports serves another flowtable already "
-					 "(flags offload)");
+					 "(flags offload): destroy that table, or leave the port out");
 	if (answer.error == ENOENT || answer.error == EOPNOTSUPP)
 		return fo__nl_refuse(
 			err, -EOPNOTSUPP, FO_R_UNSUPPORTED, FO_STAGE_INSTALL, answer.error, NULL,

@@ -404,8 +404,10 @@ int fo__tc_adopt(struct fo__tc *tc, struct fo_error *err)
 		adopt_flows(adoption);
 		tc->ops->free(tc->host, adoption->sides, size);
 	} else {
-		rc = fo__nl_refuse(err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
-				   "no memory to look at what an earlier process left");
+		rc = fo__nl_refuse(
+			err, -ENOMEM, FO_R_MEMORY, FO_STAGE_RESOLVE, ENOMEM, NULL,
+			"no memory to look at what an earlier process left: create the table without "
+			"FO_TABLE_PERSIST, which removes it");
 	}
 	if (adoption)
 		tc->ops->free(tc->host, adoption, sizeof(*adoption));
