@@ -27,7 +27,7 @@ set xlabel "directions in the table"
 set ylabel "ns"
 set logscale y 2
 set yrange [1:*]
-set key top left
+set key bottom right
 set grid
 """
 
