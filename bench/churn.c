@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* churn.c - how much a control thread at full churn slows a worker: one thread forwards packets of one half of the
- * connections, another deletes and adds those of the other half as fast as it can, polls included, or waits.
+ * connections, another deletes and adds those of the other half as fast as it can, polls included, or waits; or does so with
+ * a table of the same size that the worker never sees, so that they share nothing but the machine: its caches, its memory.
  * n counts directions. Nanoseconds are the worker's per packet. The public API alone.
  *
  * Every packet must be forwarded, churn or not; busy ones (FO_R_BUSY, a race lost twice) are counted and reported.
@@ -17,42 +18,62 @@
 #define SPARE 4096u
 
 static const struct net net = {.clients = 1};
-static struct population population;
-static struct library library;
 static struct traffic traffic;
 static struct fo_worker *worker;
 static struct bench_draw order;
-static fo_flow_id *ids;
 static uint64_t busy;
 
-enum { WAIT, CHURN, STOP };
+/* The worker's, and one that it never sees. */
+static struct place {
+	struct population population;
+	struct library library;
+	fo_flow_id *ids;
+} workers, elsewhere;
+
+enum { WAIT, CHURN, CHURN_ELSEWHERE, STOP };
 static _Atomic int wanted, doing;
-static uint64_t replaced, replacing_ns; /* the second thread's, read when it waits */
+static uint64_t replaced, replacing_ns; /* the second thread's in the worker's table, read when it waits */
 
 /* ---- control ---- */
 
-static void poll_table(void)
+static void poll_table(struct fo_table *table)
 {
 	struct fo_error error;
 
-	library_check(fo_table_poll(library.table, 0, 0, NULL, NULL, &error) < 0, &error);
+	library_check(fo_table_poll(table, 0, 0, NULL, NULL, &error) < 0, &error);
 }
 
 /* Places of the upper half: the lower half is the worker's. */
-static void replace(struct bench_draw *draw)
+static void replace(struct place *of, struct bench_draw *draw)
 {
-	uint32_t half = population.connections / 2, place = half + bench_below(draw, half);
+	uint32_t half = of->population.connections / 2, at = half + bench_below(draw, half);
+	struct fo_table *table = of->library.table;
 	struct fo_error error;
 	struct fo_flow flow;
 	int err;
 
-	library_check(fo_flow_del(library.table, ids[place], NULL, &error), &error);
-	population.number[place] += population.connections;
-	library_flow(&library, &flow, population.number[place]);
-	while ((err = fo_flow_add(library.table, &flow, &ids[place], &error))) {
+	library_check(fo_flow_del(table, of->ids[at], NULL, &error), &error);
+	of->population.number[at] += of->population.connections;
+	library_flow(&of->library, &flow, of->population.number[at]);
+	while ((err = fo_flow_add(table, &flow, &of->ids[at], &error))) {
 		if (err != -ENOSPC && err != -EAGAIN)
 			library_check(err, &error);
-		poll_table();
+		poll_table(table);
+	}
+}
+
+static void churn(struct place *of, struct bench_draw *draw)
+{
+	uint64_t begin = bench_now();
+
+	for (unsigned int i = 0; i < 256; i++) {
+		replace(of, draw);
+		if (i % 64 == 63)
+			poll_table(of->library.table);
+	}
+	if (of == &workers) {
+		replaced += 256;
+		replacing_ns += bench_now() - begin;
 	}
 }
 
@@ -64,22 +85,14 @@ static void *control(void *arg)
 	cores_pin(1);
 	for (;;) {
 		int now = atomic_load(&wanted);
-		uint64_t begin = bench_now();
 
 		atomic_store(&doing, now);
 		if (now == STOP)
 			return NULL;
-		if (now == WAIT) {
+		if (now == WAIT)
 			sched_yield();
-			continue;
-		}
-		for (unsigned int i = 0; i < 256; i++) {
-			replace(&draw);
-			if (i % 64 == 63)
-				poll_table();
-		}
-		replaced += 256;
-		replacing_ns += bench_now() - begin;
+		else
+			churn(now == CHURN ? &workers : &elsewhere, &draw);
 	}
 }
 
@@ -96,7 +109,8 @@ static void prepare(void *ctx)
 {
 	(void)ctx;
 	for (uint32_t i = 0; i < BENCH_CHUNK; i++)
-		traffic_put(&traffic, i, bench_below(&order, population.connections), 0, FRAME_LENGTH);
+		traffic_put(&traffic, i, bench_below(&order, workers.population.connections), 0,
+			    FRAME_LENGTH);
 }
 
 static void run(void *ctx)
@@ -136,34 +150,48 @@ static double round_of(void *ctx)
 static void warm_up(void *ctx)
 {
 	(void)ctx;
-	for (uint32_t done = 0; done < 4 * population.connections; done += BENCH_CHUNK) {
+	for (uint32_t done = 0; done < 4 * workers.population.connections; done += BENCH_CHUNK) {
 		prepare(NULL);
 		run(NULL);
 		compare();
 	}
 }
 
-static void run_size(uint32_t size, const struct bench_options *options)
+static void place_open(struct place *of, uint32_t connections)
 {
-	static int quiet = WAIT, churned = CHURN;
-	struct contestant contestants[2] = {
-		{"quiet", round_of, warm_up, &quiet, NULL},
-		{"churned", round_of, NULL, &churned, NULL},
-	};
 	struct fo_table_options room;
-	uint32_t connections = size / 2;
 
 	library_options(&room, connections + SPARE);
-	population_open(&population, &net, connections);
-	ids = bench_memory(connections * sizeof(*ids));
-	library_create(&library, &net, connections, &room);
-	library_populate(&library, &population, ids);
-	traffic_open(&traffic, &population, BENCH_CHUNK, FRAME_LENGTH);
-	worker = library_worker(&library);
+	population_open(&of->population, &net, connections);
+	of->ids = bench_memory(connections * sizeof(*of->ids));
+	library_create(&of->library, &net, connections, &room);
+	library_populate(&of->library, &of->population, of->ids);
+}
+
+static void place_close(struct place *of)
+{
+	library_destroy(&of->library);
+	bench_memory_free(of->ids, of->population.connections * sizeof(*of->ids));
+	population_close(&of->population);
+}
+
+static void run_size(uint32_t size, const struct bench_options *options)
+{
+	static int quiet = WAIT, churned = CHURN, apart = CHURN_ELSEWHERE;
+	struct contestant contestants[3] = {
+		{"quiet", round_of, warm_up, &quiet, NULL},
+		{"churned", round_of, NULL, &churned, NULL},
+		{"churned-elsewhere", round_of, NULL, &apart, NULL},
+	};
+
+	place_open(&workers, size / 2);
+	place_open(&elsewhere, size / 2);
+	traffic_open(&traffic, &workers.population, BENCH_CHUNK, FRAME_LENGTH);
+	worker = library_worker(&workers.library);
 	replaced = replacing_ns = busy = 0;
 	atomic_store(&wanted, WAIT);
 	cores_start(control, NULL);
-	if (bench_case("churn", "v4-reader", size, options, contestants, 2))
+	if (bench_case("churn", "v4-reader", size, options, contestants, 3))
 		bench_fail("no memory");
 	ask(STOP);
 	cores_join();
@@ -172,9 +200,8 @@ static void run_size(uint32_t size, const struct bench_options *options)
 	bench_figure("churn", "v4-busy-packets", size, (double)busy, "packets");
 	fo_worker_close(worker);
 	traffic_close(&traffic);
-	library_destroy(&library);
-	bench_memory_free(ids, connections * sizeof(*ids));
-	population_close(&population);
+	place_close(&elsewhere);
+	place_close(&workers);
 }
 
 int main(int argc, char **argv)
