@@ -40,17 +40,19 @@ _Static_assert(sizeof(struct fo__bucket) == 64, "a bucket is a cache line");
 #define FO__META_AWAY_ALL      0xfc000000u
 
 struct fo__index {
+	/* what readers load for every burst, and nobody changes */
 	struct fo__bucket *buckets;
 	uint32_t count; /* buckets, at least 2 */
-	uint32_t entries;
-	uint32_t cursor;  /* control: next bucket to tidy or to migrate */
-	uint32_t touched; /* control: cache lines looked at, by calls that may need many */
-	uint64_t moves;	  /* control: entries displaced or sent home */
 	struct fo__secret secret;
 	/* control: the hash of the key of a direction number under this secret */
 	uint64_t (*rehash)(void *ctx, const struct fo__secret *secret, uint32_t dir);
 	void *ctx;
 	const struct fo__line *lines; /* where rehash() looks, to be there before it does; NULL: unknown */
+	/* control's, in a cache line of its own, which no reader has to fetch anew */
+	_Alignas(64) uint32_t entries;
+	uint32_t cursor;  /* next bucket to tidy or to migrate */
+	uint32_t touched; /* cache lines looked at, by calls that may need many */
+	uint64_t moves;	  /* entries displaced or sent home */
 };
 
 static inline uint16_t fo__index_tag(uint64_t hash)
