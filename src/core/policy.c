@@ -216,6 +216,8 @@ int fo__policy_adopt(struct fo_host *host, fo_policy_id policy, const struct fo_
 		return -ENOENT;
 	FO_INIT(&flow);
 	memcpy(flow.tuple, tuple, sizeof(flow.tuple));
+	/* Whatever ends are translated, the kernel knows that both are of one connection. */
+	flow.nat = fo__flow_nat(flow.tuple);
 	memcpy(flow.adj, known->spec.adj, sizeof(flow.adj));
 	flow.tag = known->spec.tag;
 	flow.user = known->spec.user;

@@ -308,6 +308,33 @@ static void policies(struct world *world)
 	pair_close(&pair);
 }
 
+/* Its flow was never looked at, so that no call can name it: it goes all the same, and long before the table. */
+static void policy_gone(struct world *world)
+{
+	struct fo_policy policy;
+	struct pair pair;
+	fo_policy_id id;
+
+	open_table(world);
+	FO_INIT(&policy);
+	policy.adj[0] = world->adj[0];
+	policy.adj[1] = world->adj[1];
+	OK(fo_policy_add(world->table, &policy, &id, &live_err));
+	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	pair_talk(&pair, 5);
+	for (unsigned int waited = 0; hwsim_rules() < 2 && waited < 1000; waited++)
+		usleep(20000);
+	CHECK_INT(hwsim_rules(), 2);
+	OK(fo_policy_del(world->table, id, &live_err));
+	for (unsigned int waited = 0; hwsim_rules() && waited < 1000; waited++) {
+		world_poll(world);
+		usleep(20000);
+	}
+	CHECK_INT(hwsim_rules(), 0);
+	close_clean(world);
+	pair_close(&pair);
+}
+
 static void drained(struct world *world)
 {
 	struct pair pairs[8];
@@ -459,6 +486,7 @@ const struct live_case live_hardware[] = {
 	{"hardware_of_a_silent_direction_is_not_proven", silent_direction},
 	{"hardware_asks_for_consent", consents},
 	{"hardware_by_policy", policies},
+	{"hardware_by_a_policy_goes_with_it_known_or_not", policy_gone},
 	{"hardware_is_drained_before_the_table_goes", drained},
 	{"hardware_is_drained_of_what_conntrack_forgot", drained_of_forgotten},
 	{"hardware_of_others_is_left_alone_by_a_delete", alone},

@@ -255,6 +255,7 @@ def carries(net, start, scratch):
     for family in (4, 6):
         iperf3_goes_by_policy(net, family, "tcp")
         iperf3_goes_by_policy(net, family, "udp", lost[family])
+        until("the table knows it", lambda there=net.target[family]: any(flow["original"]["dst"] == there for flow in demo.flows()))
         netcat_goes_by_policy(net, family, scratch)
     demo.ask("policy", "del", "--id", policy)
     demo.end()

@@ -35,7 +35,7 @@ static int taker_probe(const struct fo_table_options *options, struct fo_caps *c
 {
 	(void)options;
 	(void)err;
-	caps->can = FO_CAP_IPV4 | FO_CAP_UDP | FO_CAP_INGRESS | FO_CAP_POLICY;
+	caps->can = FO_CAP_IPV4 | FO_CAP_UDP | FO_CAP_INGRESS | FO_CAP_SNAT | FO_CAP_DNAT | FO_CAP_POLICY;
 	return 0;
 }
 
@@ -325,6 +325,31 @@ START_TEST(what_a_device_took_is_a_flow_like_any_other)
 }
 END_TEST
 
+/* DNAT behind masquerading: of a caller's tuples nobody could tell whether they belong together; the kernel knows. */
+START_TEST(what_a_device_took_may_be_translated_at_both_ends)
+{
+	struct fo_table *table = open_table("taker");
+	struct fo_policy policy;
+	struct fo_flow_info info;
+	struct fo_tuple was[2];
+	fo_policy_id id;
+
+	memcpy(was, tuples, sizeof(was));
+	tuples[1].src[3] = 9;
+	tuples[1].dst[3] = 7;
+	init(&policy);
+	ck_assert_int_eq(fo_policy_add(table, &policy, &id, &err), 0);
+	adopt_now = 1;
+	ck_assert_int_eq(fo_table_poll(table, 0, 0, on_event, NULL, &err), 1);
+	memcpy(tuples, was, sizeof(tuples));
+	ck_assert_int_eq(adopt_result, 0);
+	FO_INIT(&info);
+	ck_assert_int_eq(fo_flow_get(table, last.flow, &info, &err), 0);
+	ck_assert_uint_eq(info.flow.nat, FO_NAT_SRC | FO_NAT_DST);
+	fo_table_destroy(table);
+}
+END_TEST
+
 Suite *unit_suite(void)
 {
 	Suite *suite = suite_create("policy");
@@ -335,6 +360,7 @@ Suite *unit_suite(void)
 	tcase_add_test(tc, a_policy_lives_until_it_is_deleted);
 	tcase_add_test(tc, thirty_two_and_no_more_and_a_refused_one_takes_no_place);
 	tcase_add_test(tc, what_a_device_took_is_a_flow_like_any_other);
+	tcase_add_test(tc, what_a_device_took_may_be_translated_at_both_ends);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -345,7 +345,7 @@ static uint64_t nft_deadline(void *priv)
 		return fo__nft_now(nft) + fo__nft_let_go_in(nft);
 	if (nft->lost || nft->stale || nft->wait_head != FO__NFT_NO_SLOT)
 		return nft->next_refresh_ms;
-	return nft->n_used || nft->n_policies ? nft->next_dump_ms : UINT64_MAX;
+	return nft->n_used || nft->n_policies || nft->n_past ? nft->next_dump_ms : UINT64_MAX;
 }
 
 static int nft_sync(void *priv)

@@ -80,6 +80,11 @@ static int kill_entry(struct fo__nft *nft, const struct fo_tuple *tuple, uint16_
 	return rc == -ENOENT ? 0 : rc;
 }
 
+void fo__nft_take_out(struct fo__nft *nft, const struct fo__ct_entry *entry)
+{
+	(void)kill_entry(nft, &entry->tuple[0], entry->zone, entry->id);
+}
+
 struct verdict {
 	uint32_t status;
 	uint32_t id;
@@ -227,7 +232,7 @@ static void end_dump(struct fo__nft *nft)
 /* Milliseconds until hardware has forgotten those whose entries are gone: we took them, or somebody else did, just now. */
 static uint32_t longest_wait(const struct fo__nft *nft)
 {
-	uint32_t longest = nft->n_policies ? FO__NFT_LET_GO_MS : 0;
+	uint32_t longest = nft->n_policies || nft->n_past ? FO__NFT_LET_GO_MS : 0;
 
 	for (uint32_t slot = 0; slot < nft->high; slot++) {
 		const struct fo__nft_record *record = &nft->records[slot];

@@ -55,16 +55,24 @@ static uint32_t l3_device(const struct fo_adj *adj)
 	return adj->l3_dev ? adj->l3_dev : adj->port;
 }
 
+static struct fo__nft_policy *free_place(struct fo__nft *nft)
+{
+	for (uint32_t i = 0; i < FO__NFT_POLICIES; i++)
+		if (!nft->policies[i].id && !nft->policies[i].past)
+			return &nft->policies[i];
+	return NULL;
+}
+
 int fo__nft_policy_add(struct fo__nft *nft, const struct fo_backend_policy *policy, struct fo_error *err)
 {
-	struct fo__nft_policy *place = nft->policies;
+	struct fo__nft_policy *place = free_place(nft);
 	int rc;
 
-	while (place < nft->policies + FO__NFT_POLICIES && place->id)
-		place++;
-	if (place == nft->policies + FO__NFT_POLICIES)
-		return fo__nl_refuse(err, -ENOSPC, FO_R_FULL, FO_STAGE_INSTALL, 0, NULL,
-				     "%u policies are the most", FO__NFT_POLICIES);
+	if (!place)
+		return fo__nl_refuse(
+			err, -ENOSPC, FO_R_FULL, FO_STAGE_INSTALL, 0, NULL,
+			"%u policies are the most, with those whose flows leave the hardware yet",
+			FO__NFT_POLICIES);
 	place->spec = *policy->policy;
 	place->hidden = 0;
 	for (unsigned int dir = 0; dir < 2; dir++) {
@@ -80,7 +88,8 @@ int fo__nft_policy_add(struct fo__nft *nft, const struct fo_backend_policy *poli
 	return 0;
 }
 
-/* The rules go with the refresh that takes the flows out. */
+/* The rules go with the refresh that takes the flows out. In hardware no refresh does: the flows that are known end one by
+ * one, and so do those that nobody has adopted, as the dump shows them. */
 int fo__nft_policy_del(struct fo__nft *nft, fo_policy_id id)
 {
 	uint32_t i = 0;
@@ -89,7 +98,14 @@ int fo__nft_policy_del(struct fo__nft *nft, fo_policy_id id)
 		i++;
 	if (i == FO__NFT_POLICIES)
 		return 0;
-	memset(&nft->policies[i], 0, sizeof(nft->policies[i]));
+	if (nft->hardware) {
+		nft->policies[i].id = 0;
+		nft->policies[i].past = 1;
+		nft->n_past++;
+		nft->past_gone = 0;
+	} else {
+		memset(&nft->policies[i], 0, sizeof(nft->policies[i]));
+	}
 	nft->n_policies--;
 	nft->stale = 1;
 	for (uint32_t slot = 0; slot < nft->high; slot++)
@@ -190,30 +206,56 @@ static void adopt_by(struct fo__nft *nft, uint32_t policy, const struct fo__ct_e
 	fo__nft_take_entry(nft, slot, entry);
 }
 
-void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry)
+/* The policy that took an entry: one of now or of the past; FO__NFT_POLICIES: none. Asks for routes as it needs them. */
+static uint32_t taken_by(struct fo__nft *nft, const struct fo__ct_entry *entry, int past, uint32_t device[2])
 {
-	uint32_t device[2] = {0, 0};
-
-	if (!nft->n_policies || is_forbidden(nft, entry))
-		return;
 	for (uint32_t i = 0; i < FO__NFT_POLICIES; i++) {
-		if (!nft->policies[i].id || !matches(&nft->policies[i].spec, entry))
+		const struct fo__nft_policy *policy = &nft->policies[i];
+
+		if (!(past ? policy->past : policy->id != 0) || !matches(&policy->spec, entry))
 			continue;
 		for (unsigned int dir = 0; dir < 2; dir++)
 			if (!device[dir])
 				device[dir] = fo__nft_routed_by(nft, entry->tuple[dir].family,
 								entry->tuple[dir].src);
-		if (!memcmp(device, nft->policies[i].device, sizeof(device))) {
-			adopt_by(nft, i, entry);
-			return;
-		}
+		if (!memcmp(device, policy->device, sizeof(policy->device)))
+			return i;
 	}
+	return FO__NFT_POLICIES;
+}
+
+void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry)
+{
+	uint32_t device[2] = {0, 0}, policy = FO__NFT_POLICIES;
+
+	if (nft->n_policies && !is_forbidden(nft, entry))
+		policy = taken_by(nft, entry, 0, device);
+	if (policy != FO__NFT_POLICIES) {
+		adopt_by(nft, policy, entry);
+	} else if (nft->n_past && !nft->foreign && taken_by(nft, entry, 1, device) != FO__NFT_POLICIES) {
+		nft->past_gone = 0;
+		fo__nft_take_out(nft, entry);
+	}
+}
+
+void fo__nft_past_begin(struct fo__nft *nft)
+{
+	nft->past_gone = !nft->stale;
+}
+
+void fo__nft_past_end(struct fo__nft *nft)
+{
+	if (!nft->past_gone)
+		return;
+	for (uint32_t i = 0; i < FO__NFT_POLICIES; i++)
+		nft->policies[i].past = 0;
+	nft->n_past = 0;
 }
 
 int fo__nft_policy_may_have(const struct fo__nft *nft, const struct fo__ct_entry *entry)
 {
 	for (uint32_t i = 0; i < FO__NFT_POLICIES; i++)
-		if (nft->policies[i].id && matches(&nft->policies[i].spec, entry))
+		if ((nft->policies[i].id || nft->policies[i].past) && matches(&nft->policies[i].spec, entry))
 			return 1;
 	return 0;
 }

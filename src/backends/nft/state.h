@@ -102,6 +102,7 @@ struct fo__nft_policy {
 	struct fo_policy spec;
 	uint32_t device[2]; /* L3 devices of its sides */
 	uint8_t hidden;	    /* FO__NFT_HIDDEN or 0, for its flows */
+	uint8_t past;	    /* deleted: flows that it took and that are nobody's may be in hardware still */
 };
 
 /* Connections that policies must not take: the caller deleted their flows. As long as their conntrack entry lives. */
@@ -153,6 +154,7 @@ struct fo__nft {
 	uint8_t checking;  /* the dump is over, those it did not show are being asked for */
 	uint8_t resync;	   /* events were lost: the next pass asks for every flow */
 	uint8_t refreshed; /* while the dump ran: what it does not show says nothing */
+	uint8_t past_gone; /* the dump has shown nothing yet that policies of the past took, and they take no more */
 
 	struct fo__nft_record *records;
 	uint32_t n_slots, n_used, high;
@@ -169,6 +171,7 @@ struct fo__nft {
 
 	struct fo__nft_policy policies[FO__NFT_POLICIES];
 	uint32_t n_policies;
+	uint32_t n_past;
 	struct fo__nft_forbidden *forbidden; /* FO__NFT_FORBIDDEN of them, or NULL before the first */
 	uint32_t n_forbidden;
 	struct fo__nft_proof *proofs; /* FO__NFT_PROOFS of them, in hardware mode */
@@ -280,8 +283,11 @@ void fo__nft_flow_add(struct fo__tx *tx, const char *flowtable);
 int fo__nft_policy_add(struct fo__nft *nft, const struct fo_backend_policy *policy, struct fo_error *err);
 int fo__nft_policy_del(struct fo__nft *nft, fo_policy_id id);
 void fo__nft_put_policies(struct fo__nft *nft, struct fo__tx *tx);
-/* An entry on the short cut that is no flow's: is it a policy's? */
+/* An entry on the short cut that is no flow's: is it a policy's? One that a policy of the past took has to leave. */
 void fo__nft_adopt(struct fo__nft *nft, const struct fo__ct_entry *entry);
+/* A dump begins, or has shown all that there is. */
+void fo__nft_past_begin(struct fo__nft *nft);
+void fo__nft_past_end(struct fo__nft *nft);
 /* The device that packets to this address leave by; 0: none. */
 uint32_t fo__nft_routed_by(struct fo__nft *nft, uint8_t family, const uint8_t *address);
 int fo__nft_forbid(struct fo__nft *nft, uint32_t slot, struct fo_error *err);
@@ -360,6 +366,8 @@ int fo__nft_in_hardware(const struct fo__nft *nft, const struct fo__nft_record *
 /* Have the kernel let go of it now; that it has is found later. */
 void fo__nft_let_go_now(struct fo__nft *nft, struct fo__nft_record *record, const struct fo__ct_entry *entry,
 			int error);
+/* The same for one that is no flow's. */
+void fo__nft_take_out(struct fo__nft *nft, const struct fo__ct_entry *entry);
 /* Have the kernel let go of those that wait; those that it has let go of are put into the queue of those that left. */
 void fo__nft_let_go(struct fo__nft *nft);
 /* Milliseconds until the first of them has left; UINT32_MAX: none waits. */

@@ -251,6 +251,7 @@ static void begin(struct fo__nft *nft)
 {
 	nft->pass = (uint8_t)(nft->pass == UINT8_MAX ? 1 : nft->pass + 1);
 	nft->refreshed = 0;
+	fo__nft_past_begin(nft);
 	nft->dump_began_ms = fo__nft_now(nft);
 	nft->dumping = !fo__ct_dump_begin(&nft->dump, IPS_OFFLOAD);
 	if (!nft->dumping)
@@ -269,6 +270,8 @@ static void step(struct fo__nft *nft)
 		rest(nft);
 		return;
 	}
+	if (!rc)
+		fo__nft_past_end(nft);
 	nft->checking = 1;
 	nft->check_at = 0;
 	nft->permit_at = nft->n_forbidden;
@@ -324,7 +327,7 @@ void fo__nft_watch(struct fo__nft *nft, uint64_t until_us)
 
 	fo__nft_hear(nft);
 	if (!nft->dumping && !nft->checking) {
-		if (!(nft->n_used || nft->n_policies) || fo__nft_now(nft) < nft->next_dump_ms)
+		if (!(nft->n_used || nft->n_policies || nft->n_past) || fo__nft_now(nft) < nft->next_dump_ms)
 			return;
 		begin(nft);
 	}
