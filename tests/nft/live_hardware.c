@@ -326,10 +326,9 @@ static void policy_gone(struct world *world)
 		usleep(20000);
 	CHECK_INT(hwsim_rules(), 2);
 	OK(fo_policy_del(world->table, id, &live_err));
-	for (unsigned int waited = 0; hwsim_rules() && waited < 1000; waited++) {
-		world_poll(world);
-		usleep(20000);
-	}
+	/* With traffic, for it would leave for being idle, too. */
+	for (unsigned int waited = 0; hwsim_rules() && waited < 200; waited++)
+		talk_for(world, &pair, 100);
 	CHECK_INT(hwsim_rules(), 0);
 	close_clean(world);
 	pair_close(&pair);
