@@ -6,7 +6,7 @@
 # PART: rigs of the conformance suite, tc, tc-ppe, tc-threads, nft-nic, nft-ppe; tc-live, cases of backend tc (tests/tc/live.py);
 # nft-live-nic, nft-live-ppe, cases of backend nft in hardware mode on both kinds of hardware; programs, real programs over both
 # backends (tests/tc/hw_programs.py). By itself all. Arguments go to each of them: --case GLOB; to nft-live-*, names of cases.
-# Built before: build/release (or what BUILD says), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
+# Built before: build/release (or what BUILD says in the guest; the lab passes no variables on), and the module: tests/hwsim/build.sh KERNEL build/hwsim/KERNEL.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.." || exit 1
 # shellcheck source=tests/lab/parts.sh

@@ -281,50 +281,55 @@ static void consents(struct world *world)
 	world_run("ip link del v8");
 }
 
+/* A table, whatever is established between its sides is taken, and a connection of UDP. */
+static fo_policy_id begin_with_policy(struct world *world, struct fo_policy *policy, struct pair *pair)
+{
+	fo_policy_id id;
+
+	open_table(world);
+	FO_INIT(policy);
+	policy->adj[0] = world->adj[0];
+	policy->adj[1] = world->adj[1];
+	OK(fo_policy_add(world->table, policy, &id, &live_err));
+	pair_open(pair, AF_INET, SOCK_DGRAM, 5001, 7000);
+	return id;
+}
+
+/* Taken by the kernel, and nobody has looked. */
+static void talk_until_taken(struct pair *pair)
+{
+	pair_talk(pair, 5);
+	for (unsigned int waited = 0; hwsim_rules() < 2 && waited < 1000; waited++)
+		usleep(20000);
+	CHECK_INT(hwsim_rules(), 2);
+}
+
 static void policies(struct world *world)
 {
 	struct fo_policy policy;
 	struct pair pair;
-	fo_policy_id id;
+	fo_policy_id id = begin_with_policy(world, &policy, &pair);
 
-	open_table(world);
-	FO_INIT(&policy);
-	policy.adj[0] = world->adj[0];
-	policy.adj[1] = world->adj[1];
-	OK(fo_policy_add(world->table, &policy, &id, &live_err));
-	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
 	talk_for(world, &pair, 2000);
 	CHECK_INT(hwsim_rules(), 2);
 	OK(fo_policy_del(world->table, id, &live_err));
 	world_until_event(world, FO_EV_INVALIDATED, 1);
 	CHECK_INT(hwsim_rules(), 0);
 	OK(fo_policy_add(world->table, &policy, &id, &live_err));
-	pair_talk(&pair, 5);
-	/* Taken by the kernel, and nobody has looked: the drain finds it. */
-	for (unsigned int waited = 0; hwsim_rules() < 2 && waited < 1000; waited++)
-		usleep(20000);
-	CHECK_INT(hwsim_rules(), 2);
+	/* The drain finds it. */
+	talk_until_taken(&pair);
 	close_clean(world);
 	pair_close(&pair);
 }
 
-/* Its flow was never looked at, so that no call can name it: it goes all the same, and long before the table. */
+/* No call can name its flow: it goes all the same, and long before the table. */
 static void policy_gone(struct world *world)
 {
 	struct fo_policy policy;
 	struct pair pair;
-	fo_policy_id id;
+	fo_policy_id id = begin_with_policy(world, &policy, &pair);
 
-	open_table(world);
-	FO_INIT(&policy);
-	policy.adj[0] = world->adj[0];
-	policy.adj[1] = world->adj[1];
-	OK(fo_policy_add(world->table, &policy, &id, &live_err));
-	pair_open(&pair, AF_INET, SOCK_DGRAM, 5001, 7000);
-	pair_talk(&pair, 5);
-	for (unsigned int waited = 0; hwsim_rules() < 2 && waited < 1000; waited++)
-		usleep(20000);
-	CHECK_INT(hwsim_rules(), 2);
+	talk_until_taken(&pair);
 	OK(fo_policy_del(world->table, id, &live_err));
 	/* With traffic, for it would leave for being idle, too. */
 	for (unsigned int waited = 0; hwsim_rules() && waited < 200; waited++)

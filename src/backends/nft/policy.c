@@ -71,7 +71,8 @@ int fo__nft_policy_add(struct fo__nft *nft, const struct fo_backend_policy *poli
 	if (!place)
 		return fo__nl_refuse(
 			err, -ENOSPC, FO_R_FULL, FO_STAGE_INSTALL, 0, NULL,
-			"%u policies are the most, with those whose flows leave the hardware yet",
+			"%u policies are the most, with deleted ones whose flows are leaving the "
+			"hardware: poll for some seconds and retry, or delete one",
 			FO__NFT_POLICIES);
 	place->spec = *policy->policy;
 	place->hidden = 0;
