@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <net/if.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -295,7 +294,7 @@ static fo_policy_id begin_with_policy(struct world *world, struct fo_policy *pol
 	return id;
 }
 
-/* Taken by the kernel, and nobody has looked. */
+/* Taken by the kernel, and nobody has looked: a dump finds it, or the drain. */
 static void talk_until_taken(struct pair *pair)
 {
 	pair_talk(pair, 5);
@@ -316,7 +315,6 @@ static void policies(struct world *world)
 	world_until_event(world, FO_EV_INVALIDATED, 1);
 	CHECK_INT(hwsim_rules(), 0);
 	OK(fo_policy_add(world->table, &policy, &id, &live_err));
-	/* The drain finds it. */
 	talk_until_taken(&pair);
 	close_clean(world);
 	pair_close(&pair);
